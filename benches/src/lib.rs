@@ -1,0 +1,1 @@
+//! What the benches share: the workload, and the relays it runs over.

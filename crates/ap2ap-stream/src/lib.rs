@@ -1,0 +1,1 @@
+//! Ordered, encrypted streams over lossy, throttled datagrams, as a sans-IO state machine.

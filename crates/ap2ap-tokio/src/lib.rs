@@ -1,0 +1,1 @@
+//! Drives ap2ap-stream connections over carriers on tokio: connect, listen, AsyncRead and AsyncWrite streams.

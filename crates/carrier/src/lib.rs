@@ -1,0 +1,1 @@
+//! The trait for an overlay that carries datagrams between two logins.

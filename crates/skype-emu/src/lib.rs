@@ -1,0 +1,1 @@
+//! An emulated Skype: any number of logins, each offering the desktop API, with throttled relays between them.

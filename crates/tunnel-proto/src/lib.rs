@@ -1,0 +1,1 @@
+//! What is said on a tunnel stream before its payload: the target, and the answer.
