@@ -1,1 +1,22 @@
-//! Skype's desktop API: the line codec, the session as a state machine, application-to-application streams.
+#![doc = include_str!("../README.md")]
+
+mod command;
+mod error_code;
+mod line;
+mod message;
+mod name;
+mod status;
+mod stream_ref;
+mod text;
+mod words;
+
+pub use command::{Alter, AppProperty, Command, DATAGRAM_OCTETS_MAX, Get, WRITE_OCTETS_MAX};
+pub use error_code::ErrorCode;
+pub use line::{COMMAND_ID_OCTETS_MAX, CommandId, Line, LineError, MESSAGE_OCTETS_MAX, check_text};
+pub use message::{AppNews, Backlog, Echo, Message};
+pub use name::{
+    APP_NAME_OCTETS_MAX, AppName, NameError, PROGRAM_NAME_OCTETS_MAX, ProgramName,
+    USER_HANDLE_OCTETS_MAX, UserHandle,
+};
+pub use status::{ConnStatus, UserStatus};
+pub use stream_ref::{StreamRef, StreamRefError};
