@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "unix")]
+pub mod attach;
 mod command;
 mod error_code;
 mod line;
 mod message;
 mod name;
+pub mod session;
 mod status;
 mod stream_ref;
 mod text;
@@ -18,5 +21,6 @@ pub use name::{
     APP_NAME_OCTETS_MAX, AppName, NameError, PROGRAM_NAME_OCTETS_MAX, ProgramName,
     USER_HANDLE_OCTETS_MAX, UserHandle,
 };
+pub use session::{Event, Output, Session, SessionConfig};
 pub use status::{ConnStatus, UserStatus};
 pub use stream_ref::{StreamRef, StreamRefError};

@@ -29,7 +29,7 @@ pub enum NameError {
         /// How many it may have.
         max: usize,
     },
-    /// A blank, a control character or, in a handle, `=` or a final comma.
+    /// A blank, a control character or, in a handle, `=` or an outer comma.
     #[error("the name has a character that cannot stand in a name")]
     Character,
 }
@@ -73,8 +73,8 @@ impl UserHandle {
     /// # Errors
     /// [`NameError`] when Skype would answer `ERROR 547`.
     pub fn new(handle: &str) -> Result<Self, NameError> {
-        // '=' and a final comma would be ambiguous in the lists of APPLICATION notifications.
-        if handle.ends_with(',') {
+        // '=' and an outer comma would be ambiguous in the lists of notifications.
+        if handle.starts_with(',') || handle.ends_with(',') {
             return Err(NameError::Character);
         }
         checked(handle, |c| c == '=').map(Self)
