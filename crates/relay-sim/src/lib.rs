@@ -1,1 +1,20 @@
-//! Throttled relays as a model in virtual time: links of composable elements, and a driver for two nodes.
+#![doc = include_str!("../README.md")]
+
+pub mod element;
+mod link;
+mod node;
+mod packet;
+mod pair;
+mod plan;
+pub mod scenario;
+mod spec;
+mod time;
+
+pub use element::Element;
+pub use link::{Link, LinkStats};
+pub use node::Node;
+pub use packet::{Ledger, Packet, Tally};
+pub use pair::Pair;
+pub use plan::{LinkPlan, Outage};
+pub use scenario::Scenario;
+pub use spec::{LinkSpec, Loss, Reordering, Throttle};

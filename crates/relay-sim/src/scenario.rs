@@ -1,0 +1,141 @@
+//! Named paths: the links that all stacks were measured on, so that figures can be compared.
+
+use std::time::{Duration, Instant};
+
+use crate::link::Link;
+use crate::plan::{LinkPlan, Outage};
+use crate::spec::{LinkSpec, Loss, Reordering, Throttle};
+
+/// Bucket of every shaper below: a datagram that finds the link idle is not serialised.
+const BURST_OCTETS: u64 = 1_500;
+
+/// Sets the reverse direction's luck apart from the forward one's.
+const REVERSE_SEED: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A path between two ends, with a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// As in [`NAMES`].
+    pub name: &'static str,
+    /// One line for a table.
+    pub about: &'static str,
+    /// Where bulk goes.
+    pub a_to_b: LinkPlan,
+    /// The other way.
+    pub b_to_a: LinkPlan,
+}
+
+/// All scenarios, in order: S1 to S10, then variants.
+pub const NAMES: [&str; 13] =
+    ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S500", "window", "asymmetric"];
+
+/// The scenario of this name.
+///
+/// ```
+/// let scenario = relay_sim::scenario::by_name("S1").expect("it is one of NAMES");
+/// assert_eq!(scenario.round_trip().as_millis(), 200);
+/// assert_eq!(scenario.a_to_b.spec.capacity(), Some(3_000.0));
+/// ```
+#[must_use]
+pub fn by_name(name: &str) -> Option<Scenario> {
+    let scenario = match name {
+        "S1" => alike("S1", "3 KB/s shaper, 200 ms", shaped(3_000, 200, 16_000)),
+        "S2" => alike("S2", "3 KB/s policer, 200 ms", policed()),
+        "S3" => alike("S3", "64 KB/s, 150 ms, 1 % loss", lossy(shaped(64_000, 150, 64_000), 0.01)),
+        "S4" => alike("S4", "1 MB/s, 100 ms, 5 % loss", lossy(shaped(MB, 100, 128_000), 0.05)),
+        "S5" => {
+            alike("S5", "10 MB/s, 40 ms, 0.1 % loss", lossy(shaped(10 * MB, 40, 512_000), 0.001))
+        }
+        "S6" => alike("S6", "neither throttled nor delayed", LinkSpec::default()),
+        "S7" => alike("S7", "64 KB/s, 80 ms; 20 to 40 s: 8 KB/s, 300 ms", switching()),
+        "S8" => alike("S8", "64 KB/s, 100 ms, down for 2 of each 15 s", interrupted()),
+        "S9" => {
+            alike("S9", "256 KB/s, 200 ms, 20 % loss", lossy(shaped(256_000, 200, 128_000), 0.2))
+        }
+        "S10" => alike("S10", "64 KB/s, 120 ms, 2 % loss, 5 % late, 1 % twice", unruly()),
+        "S500" => alike("S500", "500 B/s shaper, 200 ms", shaped(500, 200, 16_000)),
+        "window" => alike("window", "64 KB/s in each second, 100 ms", windowed()),
+        "asymmetric" => Scenario {
+            name: "asymmetric",
+            about: "3 KB/s up, 16 KB/s down, 200 ms",
+            a_to_b: shaped(3_000, 200, 16_000).into(),
+            b_to_a: shaped(16_000, 200, 16_000).into(),
+        },
+        _ => return None,
+    };
+    Some(scenario)
+}
+
+impl Scenario {
+    /// The two links, a to b first, whose time starts at `origin`. Same seed, same luck.
+    #[must_use]
+    pub fn build(&self, seed: u64, origin: Instant) -> (Link, Link) {
+        (self.a_to_b.build(seed, origin), self.b_to_a.build(seed ^ REVERSE_SEED, origin))
+    }
+
+    /// There and back on an idle path, as it starts.
+    #[must_use]
+    pub fn round_trip(&self) -> Duration {
+        self.a_to_b.spec.delay + self.b_to_a.spec.delay
+    }
+}
+
+/// Octets per second.
+const MB: u64 = 1_000_000;
+
+fn alike(name: &'static str, about: &'static str, plan: impl Into<LinkPlan>) -> Scenario {
+    let plan = plan.into();
+    Scenario { name, about, a_to_b: plan.clone(), b_to_a: plan }
+}
+
+fn shaped(rate: u64, round_trip_ms: u64, queue_octets: u64) -> LinkSpec {
+    LinkSpec {
+        throttle: Throttle::Shaper { rate, burst: BURST_OCTETS },
+        delay: Duration::from_millis(round_trip_ms / 2),
+        queue_octets,
+        ..LinkSpec::default()
+    }
+}
+
+fn lossy(spec: LinkSpec, probability: f64) -> LinkSpec {
+    LinkSpec { loss: Loss::Bernoulli { probability }, ..spec }
+}
+
+fn policed() -> LinkSpec {
+    LinkSpec {
+        throttle: Throttle::Policer { rate: 3_000, burst: 3_000 },
+        delay: Duration::from_millis(100),
+        ..LinkSpec::default()
+    }
+}
+
+fn windowed() -> LinkSpec {
+    LinkSpec {
+        throttle: Throttle::WindowPolicer { rate: 64_000 },
+        delay: Duration::from_millis(50),
+        ..LinkSpec::default()
+    }
+}
+
+/// The relay is exchanged for a worse one, and back.
+fn switching() -> LinkPlan {
+    let good = shaped(64_000, 80, 32_000);
+    let bad = shaped(8_000, 300, 32_000);
+    let changes = vec![(Duration::from_secs(20), bad), (Duration::from_secs(40), good.clone())];
+    LinkPlan { changes, ..good.into() }
+}
+
+fn interrupted() -> LinkPlan {
+    let every = Duration::from_secs(15);
+    let outage = Outage { start: every, length: Duration::from_secs(2), every: Some(every) };
+    LinkPlan { outages: vec![outage], ..shaped(64_000, 100, 32_000).into() }
+}
+
+fn unruly() -> LinkSpec {
+    let late_max = Duration::from_millis(60);
+    LinkSpec {
+        reorder: Reordering { probability: 0.05, late_max },
+        duplicate: 0.01,
+        ..lossy(shaped(64_000, 120, 64_000), 0.02)
+    }
+}

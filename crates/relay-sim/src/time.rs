@@ -1,0 +1,16 @@
+//! Arithmetic of instants that never overflows.
+
+use std::time::{Duration, Instant};
+
+/// What "for ever" is cut to: no simulation lasts as long.
+const FAR: Duration = Duration::from_hours(24 * 365 * 30);
+
+/// `at` + `by`, for any `by`.
+pub(crate) fn later(at: Instant, by: Duration) -> Instant {
+    at.checked_add(by.min(FAR)).unwrap_or(at)
+}
+
+/// Whole nanoseconds; 584 years at most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
