@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::element::Element;
 use crate::packet::{Ledger, Packet, Tally};
 use crate::plan::{Event, Timeline};
+use crate::time::earlier;
 
 /// A link holds at most this: 3 s of 10 MB/s. A caller that never pops costs no more memory.
 const HELD_OCTETS_MAX: u64 = 32 * 1024 * 1024;
@@ -33,6 +34,9 @@ pub struct Link {
     elements: Vec<Box<dyn Element>>,
     timeline: Timeline,
     arrived: VecDeque<Packet>,
+    /// When an element, or the timeline while something is held, is next due; kept so that a link
+    /// that has nothing to do costs nothing.
+    due: Option<Instant>,
     entered: Tally,
     left: Tally,
     /// What no element could count: drops at the entry, losses at the exit.
@@ -79,6 +83,7 @@ impl Link {
             elements,
             timeline,
             arrived: VecDeque::new(),
+            due: None,
             entered: Tally::default(),
             left: Tally::default(),
             ledger: Ledger::default(),
@@ -88,7 +93,9 @@ impl Link {
     /// A datagram enters at `now`, which is not before any earlier `now`. A link that holds 32 MiB
     /// drops it as a full queue would.
     pub fn push(&mut self, now: Instant, octets: &[u8]) {
-        self.catch_up(now);
+        if self.timeline.next_at().is_some_and(|at| at <= now) {
+            self.settle(now);
+        }
         let packet = Packet::new(now, octets.to_vec());
         self.entered.count(&packet);
         if self.timeline.is_down(now) {
@@ -99,10 +106,12 @@ impl Link {
             self.ledger.throttled.count(&packet);
             return;
         }
-        match self.elements.first_mut() {
-            Some(element) => element.push(now, packet),
-            None => self.arrived.push_back(packet),
-        }
+        let Some(first) = self.elements.first_mut() else {
+            self.arrived.push_back(packet);
+            return;
+        };
+        first.push(now, packet);
+        self.due = earlier(earlier(self.due, first.next_at()), self.timeline.next_at());
     }
 
     /// The next datagram that has arrived by `now`.
@@ -112,8 +121,7 @@ impl Link {
 
     /// The next datagram that has arrived by `now`, with the instant at which it did.
     pub fn pop_packet(&mut self, now: Instant) -> Option<Packet> {
-        self.catch_up(now);
-        if self.arrived.is_empty() {
+        if self.arrived.is_empty() && self.due.is_some_and(|due| due <= now) {
             self.settle(now);
         }
         let packet = self.arrived.pop_front()?;
@@ -124,15 +132,7 @@ impl Link {
     /// When `pop` may next yield something; `None` if only after a push.
     #[must_use]
     pub fn next_at(&self) -> Option<Instant> {
-        if let Some(packet) = self.arrived.front() {
-            return Some(packet.at());
-        }
-        let next = self.elements.iter().filter_map(|element| element.next_at()).min();
-        if self.timeline.next_at().is_some() && self.in_flight().packets > 0 {
-            // What happens then may free what waits for ever.
-            return next.into_iter().chain(self.timeline.next_at()).min();
-        }
-        next
+        self.arrived.front().map(Packet::at).or(self.due)
     }
 
     /// What went through so far.
@@ -144,10 +144,10 @@ impl Link {
         LinkStats { entered, left, throttled, lost, outage, duplicated, in_flight }
     }
 
-    /// Lets everything happen, in order, that happens to the whole link until `now`.
-    fn catch_up(&mut self, now: Instant) {
+    /// Lets everything happen, in order, that is due until `now`.
+    fn settle(&mut self, now: Instant) {
         while let Some((at, event)) = self.timeline.next_until(now) {
-            self.settle(at);
+            self.advance(at);
             match event {
                 Event::Down => self.elements.iter_mut().for_each(|element| element.flush(at)),
                 Event::Change(spec) => {
@@ -155,10 +155,16 @@ impl Link {
                 }
             }
         }
+        self.advance(now);
+        self.due = self.elements.iter().filter_map(|element| element.next_at()).min();
+        if self.timeline.next_at().is_some() && self.in_flight().packets > 0 {
+            // What happens then may free what waits for ever.
+            self.due = earlier(self.due, self.timeline.next_at());
+        }
     }
 
     /// Moves every packet as far as it gets until `now`.
-    fn settle(&mut self, now: Instant) {
+    fn advance(&mut self, now: Instant) {
         let mut elements = self.elements.iter_mut();
         let Some(mut last) = elements.next() else { return };
         for element in elements {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::link::Link;
 use crate::node::Node;
+use crate::time::earlier;
 
 /// Datagrams that are sent or delivered at one instant before the clock is nudged. A sender at
 /// 10 MB/s that wakes each millisecond sends 8.
@@ -122,10 +123,10 @@ impl<A: Node, B: Node> Pair<A, B> {
 
     /// When to go on: when something is due, but never at this instant again.
     fn next_instant(&mut self) -> Option<Instant> {
-        let links = [self.a_to_b.next_at(), self.b_to_a.next_at()];
-        let nodes = [self.a.next_at(), self.b.next_at()];
+        let links = earlier(self.a_to_b.next_at(), self.b_to_a.next_at());
+        let nodes = earlier(self.a.next_at(), self.b.next_at());
         let cut = self.is_cut.then_some(self.now);
-        let next = links.into_iter().chain(nodes).flatten().chain(cut).min()?;
+        let next = earlier(earlier(links, nodes), cut)?;
         if next > self.now {
             return Some(next);
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::link::Link;
 use crate::spec::{LinkSpec, elements};
-use crate::time::later;
+use crate::time::{earlier, later};
 
 /// Outages repeat no faster than this, so that hours are caught up with in few steps.
 const EVERY_MIN: Duration = Duration::from_millis(1);
@@ -115,7 +115,7 @@ impl Timeline {
 
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let change = self.changes.front().map(|(at, _)| *at);
-        change.into_iter().chain(self.outages.iter().map(|(at, _)| *at)).min()
+        self.outages.iter().fold(change, |next, (at, _)| earlier(next, Some(*at)))
     }
 
     /// Whether what is sent at `now` is lost; asked when all events until `now` are past.

@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::Instant;
 
 use crate::packet::{Packet, Tally};
+use crate::time::earlier;
 
 /// A priority queue that costs no more than a queue as long as packets come in order.
 #[derive(Debug, Default)]
@@ -43,15 +44,20 @@ impl Timetable {
 
     /// The next packet to have left by `now`.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Packet> {
-        if self.next_at()? > now {
+        let in_order = self.in_order.front();
+        let late = self.out_of_order.peek().map(|Reverse(entry)| entry);
+        let is_late_first =
+            late.is_some_and(|late| in_order.is_none_or(|in_order| late < in_order));
+        let first = if is_late_first { late } else { in_order };
+        if first?.packet.at() > now {
             return None;
         }
-        let entry = if self.is_out_of_order_first() {
+        let first = if is_late_first {
             self.out_of_order.pop().map(|Reverse(entry)| entry)
         } else {
             self.in_order.pop_front()
         };
-        entry.map(|entry| entry.packet)
+        first.map(|entry| entry.packet)
     }
 
     /// Forgets all packets and counts them.
@@ -62,20 +68,13 @@ impl Timetable {
 
     pub(super) fn next_at(&self) -> Option<Instant> {
         let in_order = self.in_order.front().map(|entry| entry.packet.at());
-        let out_of_order = self.out_of_order.peek().map(|Reverse(entry)| entry.packet.at());
-        in_order.into_iter().chain(out_of_order).min()
+        let late = self.out_of_order.peek().map(|Reverse(entry)| entry.packet.at());
+        earlier(in_order, late)
     }
 
     const fn entry(&mut self, packet: Packet) -> Entry {
         self.pushed += 1;
         Entry { number: self.pushed, packet }
-    }
-
-    fn is_out_of_order_first(&self) -> bool {
-        match (self.out_of_order.peek(), self.in_order.front()) {
-            (Some(Reverse(out_of_order)), Some(in_order)) => out_of_order < in_order,
-            (out_of_order, _) => out_of_order.is_some(),
-        }
     }
 }
 
