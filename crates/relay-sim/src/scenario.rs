@@ -25,8 +25,8 @@ pub struct Scenario {
     pub b_to_a: LinkPlan,
 }
 
-/// All scenarios, in order: S1 to S10, then variants of S1, S3 and S1. Where the measured ones do not
-/// say, we chose: the queue of S10, and all of the variants but their rates.
+/// All scenarios, in order: S1 to S10, then variants of S1 and a relay as coturn throttles. Where
+/// the measured ones do not say, we chose: the queue of S10, and the queues of the variants.
 pub const NAMES: [&str; 13] =
     ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S500", "window", "asymmetric"];
 
