@@ -1,4 +1,4 @@
-//! Measures both directions over datagrams of random octets: `cargo run --release --example speed`.
+//! Measures both directions over datagrams of random octets: `cargo run --release --example armour_speed`.
 #![expect(clippy::print_stdout, reason = "it is a tool that prints")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 

@@ -1,4 +1,4 @@
-//! Measures how much faster than real time links run: `cargo run --release --example speed`.
+//! Measures how much faster than real time links run: `cargo run --release --example link_speed`.
 #![expect(clippy::print_stdout, reason = "it is a tool that prints")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
