@@ -1,0 +1,44 @@
+//! What a connection may use, each limit with the memory it bounds.
+
+use std::time::Duration;
+
+/// The limits and times of a connection. Both ends may differ in all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Streams that the peer may have open at once. Each costs at most
+    /// [`stream_window`](Self::stream_window) octets of memory for what arrives.
+    pub streams_max: u16,
+    /// Octets that one stream may send ahead of its reader.
+    pub stream_window: u32,
+    /// Octets that all streams together may send ahead of their readers: the bound on the memory
+    /// for what arrives, whatever the number of streams.
+    pub connection_window: u32,
+    /// Octets that one stream keeps of what was written and not yet acknowledged, at the most. It
+    /// keeps less on slow paths: about two round trips' worth.
+    pub send_buffer_max: u32,
+    /// The connection ends when nothing authentic came for this long. `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// The connection ends when the peer owed an answer for this long and gave none.
+    pub answer_timeout: Duration,
+    /// A client that heard nothing for this long asks whether the bridge is there. AP2AP drops a
+    /// stream after 8 minutes without traffic.
+    pub keep_alive: Option<Duration>,
+    /// The connection ends when the handshake took longer than this.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            streams_max: 1024,
+            stream_window: 512 * 1024,
+            connection_window: 1024 * 1024,
+            send_buffer_max: 1024 * 1024,
+            idle_timeout: Some(Duration::from_secs(180)),
+            answer_timeout: Duration::from_secs(30),
+            keep_alive: Some(Duration::from_secs(60)),
+            handshake_timeout: Duration::from_secs(20),
+        }
+    }
+}

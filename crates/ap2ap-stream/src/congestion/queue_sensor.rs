@@ -1,0 +1,260 @@
+//! Reads a relay's rate from how fast datagrams leave its queue.
+//!
+//! Two datagrams that both waited in a token bucket's queue leave it exactly size / rate apart, so
+//! the slope of the arrivals within one *busy run* is the rate, whatever is lost behind the queue:
+//!
+//! ```text
+//!   one-way delay
+//!     │            ╱╱ run: every datagram found the queue busy
+//!     │         ╱╱╱
+//!     │  ······╱         threshold = 2 ms + 3 × jitter
+//!     │ ▁▁▁▁▁▁           base: least delay of the last 5 to 10 s
+//!     └───────────────── time
+//! ```
+
+use super::{Outcome, Seconds};
+
+/// A base holds for one to two of these: long enough to meet an empty queue, short enough for the
+/// clocks of the two ends to drift 100 ppm.
+const BASE_SLOT_S: f64 = 5.0;
+
+/// Datagrams from this size on have a base of their own: a relay that sends octet by octet delays
+/// large ones by size / rate, and that is no queue.
+const LARGE_OCTETS: f64 = 600.0;
+
+/// A queue shorter than this in time is not told from noise.
+const THRESHOLD_S: f64 = 0.002;
+
+/// What a timed arrival says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reading {
+    /// How long the datagram waited, in seconds; 0 if not distinguishable from noise.
+    pub(super) queue: f64,
+    /// The one-way delay, up to the unknown difference of the clocks.
+    pub(super) delay: f64,
+    /// The rate of the run so far in octets a second, and how much to trust it: 0 to 1.
+    pub(super) slope: Option<(f64, f64)>,
+    /// The threshold that the queue was compared with.
+    pub(super) threshold: f64,
+}
+
+/// How careful a slope has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// The first reading of all: a rough rate soon is better than a queue.
+    Rough,
+    Fine,
+}
+
+/// The sensor's memory of one path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct QueueSensor {
+    small: Base,
+    large: Base,
+    jitter: f64,
+    last: Option<Last>,
+    delays: [Option<f64>; 2],
+    run: Option<Run>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    number: u64,
+    arrived_at: Seconds,
+    sent_at: Seconds,
+    queue: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    position: f64,
+    arrived_at: Seconds,
+    sent_at: Seconds,
+    count: f64,
+}
+
+/// The least delay of the current and the last slot.
+#[derive(Clone, Copy, Debug, Default)]
+struct Base {
+    current: Option<f64>,
+    previous: Option<f64>,
+    slot_from: Seconds,
+}
+
+impl QueueSensor {
+    /// Takes an acknowledged packet, in the order of the numbers. `None`: it says nothing.
+    pub(super) fn read(&mut self, packet: &Outcome, care: Care) -> Option<Reading> {
+        let arrived_at = packet.arrived_at?;
+        let is_in_order = self
+            .last
+            .is_none_or(|last| packet.number > last.number && arrived_at >= last.arrived_at);
+        if !is_in_order {
+            self.run = None;
+            return None;
+        }
+        let delay = arrived_at - packet.sent_at;
+        let base = self.base_mut(packet.octets).update(packet.sent_at, delay);
+        self.follow_jitter(delay);
+        let threshold = THRESHOLD_S + 3.0 * self.jitter;
+        let queue = delay - base;
+        let slope = self.follow_run(packet, arrived_at, queue, threshold, care);
+        self.last =
+            Some(Last { number: packet.number, arrived_at, sent_at: packet.sent_at, queue });
+        let queue = if queue > threshold { queue } else { 0.0 };
+        Some(Reading { queue, delay, slope, threshold })
+    }
+
+    /// The path became longer: `delay` is what it takes now with an empty queue.
+    pub(super) fn rebase(&mut self, delay: f64) {
+        for base in [&mut self.small, &mut self.large] {
+            base.current = base.current.map(|_| delay);
+            base.previous = None;
+        }
+        self.run = None;
+    }
+
+    /// What arrives next says nothing about what came before.
+    pub(super) fn interrupt(&mut self) {
+        self.run = None;
+        self.delays = [None; 2];
+    }
+
+    fn base_mut(&mut self, octets: f64) -> &mut Base {
+        if octets < LARGE_OCTETS { &mut self.small } else { &mut self.large }
+    }
+
+    /// Jitter by second differences, so that a queue that grows steadily is not taken for it.
+    fn follow_jitter(&mut self, delay: f64) {
+        const WEIGHT: f64 = 1.0 / 50.0;
+        if let [Some(before), Some(last)] = self.delays {
+            let difference = (delay - 2.0 * last + before).abs() / 2.0;
+            // One step of the path or of a probe is no jitter.
+            let difference = difference.min(0.002 + 4.0 * self.jitter);
+            self.jitter += WEIGHT * (difference - self.jitter);
+        }
+        self.delays = [self.delays[1], Some(delay)];
+    }
+
+    fn follow_run(
+        &mut self,
+        packet: &Outcome,
+        arrived_at: Seconds,
+        queue: f64,
+        threshold: f64,
+        care: Care,
+    ) -> Option<(f64, f64)> {
+        if queue <= threshold {
+            self.run = None;
+            return None;
+        }
+        // If the queue had emptied between the two, the gap has idle time in it.
+        let emptied =
+            self.last.is_some_and(|last| packet.sent_at > last.sent_at + last.queue.max(0.0));
+        if emptied {
+            self.run = None;
+        }
+        let Some(run) = &mut self.run else {
+            self.run = Some(Run {
+                position: packet.position,
+                arrived_at,
+                sent_at: packet.sent_at,
+                count: 1.0,
+            });
+            return None;
+        };
+        run.count += 1.0;
+        let run = *run;
+        let span = arrived_at - run.arrived_at;
+        let sent_span = packet.sent_at - run.sent_at;
+        let long_enough = (run.count >= 3.0 && span >= (8.0 * self.jitter).max(0.004))
+            || span > 0.08
+            || (care == Care::Rough && span > 0.002);
+        // A delay that stays flat shows our own rate, not the relay's.
+        let tells = (span - sent_span).abs() > 0.004 * span;
+        if !long_enough || !tells {
+            return None;
+        }
+        let rate = (packet.position - run.position) / span;
+        Some((rate, self.trust(span, run.count, care)))
+    }
+
+    fn trust(&self, span: f64, count: f64, care: Care) -> f64 {
+        match care {
+            Care::Rough => (span / (12.0 * self.jitter).max(0.002)).min(1.0),
+            Care::Fine => {
+                let bonus = if span > 0.15 { 1.0 } else { 0.0 };
+                let by_span = span / (24.0 * self.jitter).max(0.02);
+                by_span.min(count / 3.0 + bonus).min(1.0)
+            }
+        }
+    }
+}
+
+impl Base {
+    fn update(&mut self, at: Seconds, delay: f64) -> f64 {
+        if at - self.slot_from > BASE_SLOT_S {
+            self.previous = self.current.take();
+            self.slot_from = at;
+        }
+        let current = self.current.map_or(delay, |least| least.min(delay));
+        self.current = Some(current);
+        self.previous.map_or(current, |least| least.min(current))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Datagrams of `octets`, `gap` apart, through a queue that serves `rate` after `free` octets.
+    fn through_queue(rate: f64, octets: f64, gap: f64, count: u64) -> Vec<Outcome> {
+        let mut free_at = 0.0_f64;
+        (0..count)
+            .map(|number| {
+                let sent_at = number as f64 * gap;
+                let served_at = free_at.max(sent_at);
+                free_at = served_at + octets / rate;
+                Outcome {
+                    number,
+                    sent_at,
+                    octets,
+                    position: (number + 1) as f64 * octets,
+                    arrived_at: Some(1000.0 + served_at + 0.1),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_slope_of_a_busy_run_is_the_relay_s_rate() {
+        let mut sensor = QueueSensor::default();
+        let packets = through_queue(3000.0, 300.0, 0.05, 40);
+        let readings: Vec<Reading> =
+            packets.iter().filter_map(|packet| sensor.read(packet, Care::Fine)).collect();
+        let (rate, trust) = readings.last().unwrap().slope.unwrap();
+        assert!((rate / 3000.0 - 1.0).abs() < 0.001, "{rate}");
+        assert!(trust > 0.99);
+    }
+
+    #[test]
+    fn no_queue_no_reading() {
+        let mut sensor = QueueSensor::default();
+        for packet in through_queue(3000.0, 300.0, 0.11, 40) {
+            let reading = sensor.read(&packet, Care::Fine).unwrap();
+            assert_eq!((reading.queue, reading.slope), (0.0, None));
+        }
+    }
+
+    #[test]
+    fn losses_behind_the_queue_do_not_change_the_slope() {
+        let mut sensor = QueueSensor::default();
+        let mut rate = None;
+        for packet in through_queue(3000.0, 300.0, 0.05, 60) {
+            if packet.number % 3 != 1 {
+                let reading = sensor.read(&packet, Care::Fine);
+                rate = reading.and_then(|reading| reading.slope).or(rate);
+            }
+        }
+        assert!((rate.unwrap().0 / 3000.0 - 1.0).abs() < 0.001);
+    }
+}

@@ -1,0 +1,403 @@
+//! A connection: the parts of the protocol put together, driven by three calls.
+
+mod receive;
+mod transmit;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+
+use crate::config::Config;
+use crate::error::OpenError;
+use crate::event::{CloseReason, Event, Output, PathEvent};
+use crate::id::{ErrorCode, PathId, Side, StreamId};
+use crate::key::PublicKey;
+use crate::noise::{Handshake, Keys, Seed};
+use crate::num;
+use crate::path::{Path, Probing};
+use crate::recovery::Clock;
+use crate::recovery::received::Received;
+use crate::recovery::sent::{SentFrame, SentPackets};
+use crate::stats::Stats;
+use crate::stream::Stream;
+use crate::stream::map::StreamMap;
+
+/// A send buffer is never smaller, in octets: a page of a slow relay's data.
+const SEND_BUFFER_MIN: usize = 16 * 1024;
+
+/// How often a close is said: to every datagram that still comes, up to this often.
+const CLOSES_MAX: u8 = 8;
+
+/// One end of a connection.
+///
+/// The caller owns sockets, time and buffers, and drives the connection in a loop:
+///
+/// 1. [`handle_path`](Self::handle_path) when a carrier's path comes, changes or goes;
+/// 2. [`handle_datagram`](Self::handle_datagram) for each datagram that arrives;
+/// 3. [`poll_output`](Self::poll_output) after each of these, after each use of a stream, and when
+///    the time that it last asked for has come, until it answers [`Output::Wait`].
+///
+/// Any call is legal at any time. Times never go back.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) side: Side,
+    config: Config,
+    clock: Clock,
+    state: State,
+    path: Option<Path>,
+    received: Received,
+    sent: SentPackets,
+    probing: Probing,
+    streams: StreamMap,
+    events: VecDeque<Event>,
+    idle: Idle,
+    stats: Stats,
+}
+
+/// ```text
+///   client   Opening ── answer ──► Open ──┬── close() ──► Closing ── said ──► Closed
+///   bridge   Answering ── packet ──► Open ┘
+///            any ── close frame, time-out, broken rule ──► Closed
+/// ```
+#[derive(Debug)]
+pub(crate) enum State {
+    /// The client waits for the bridge's answer.
+    Opening(Box<Opening>),
+    /// The bridge has the keys; the client has not shown that it does.
+    Answering(Box<Answering>),
+    Open(Keys),
+    /// The close is being said.
+    Closing { keys: Keys, code: ErrorCode, reason: String, said: u8, due: bool },
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) handshake: Option<Handshake>,
+    pub(crate) bridge: PublicKey,
+    pub(crate) wall: Duration,
+    /// The first message as it was sent, and the frames in it.
+    pub(crate) first: Option<(Vec<u8>, Vec<SentFrame>)>,
+    pub(crate) sent_first_at: Option<Instant>,
+    pub(crate) repeat_at: Option<Instant>,
+    pub(crate) repeats: u32,
+    /// Packets that overtook the answer.
+    pub(crate) early: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pub(crate) keys: Option<Keys>,
+    pub(crate) handshake: Option<Handshake>,
+    /// The first message's MAC: what a repeat is known by.
+    pub(crate) first_mac: [u8; 16],
+    pub(crate) early_data_taken: bool,
+    /// The answer as it was sent, and the frames in it.
+    pub(crate) answer: Option<(Vec<u8>, Vec<SentFrame>)>,
+    pub(crate) answer_due: bool,
+    pub(crate) answered_at: Option<Instant>,
+    /// Octets that may be sent before the client has shown that it is there.
+    pub(crate) allowance: u64,
+}
+
+/// When something was heard last, and since when an answer is owed.
+#[derive(Clone, Copy, Debug)]
+struct Idle {
+    began: Instant,
+    heard: Instant,
+    /// When the oldest question left that has had no answer.
+    asked: Option<Instant>,
+    /// When this side last said something that asks for an answer.
+    spoke: Instant,
+    ping_due: bool,
+}
+
+impl Connection {
+    /// A client's end, towards the bridge that has `bridge` as its key.
+    ///
+    /// `wall` is the wall time since 1970-01-01; it goes into the first message, which a bridge
+    /// takes early data from only if the two clocks roughly agree. `seed` must come from a
+    /// cryptographic source and is never used twice.
+    ///
+    /// The first message leaves when a path is there, with whatever has been written by then.
+    #[must_use]
+    pub fn connect(
+        bridge: PublicKey,
+        config: Config,
+        seed: Seed,
+        wall: Duration,
+        now: Instant,
+    ) -> Self {
+        let opening = Opening {
+            handshake: Some(Handshake::client(&bridge, seed)),
+            bridge,
+            wall,
+            first: None,
+            sent_first_at: None,
+            repeat_at: None,
+            repeats: 0,
+            early: Vec::new(),
+        };
+        Self::new(Side::Client, config, State::Opening(Box::new(opening)), now)
+    }
+
+    pub(crate) fn new(side: Side, config: Config, state: State, now: Instant) -> Self {
+        let streams = StreamMap::new(side, &config);
+        Self {
+            side,
+            config,
+            clock: Clock::new(now),
+            state,
+            path: None,
+            received: Received::default(),
+            sent: SentPackets::new(),
+            probing: Probing::default(),
+            streams,
+            events: VecDeque::new(),
+            idle: Idle { began: now, heard: now, asked: None, spoke: now, ping_due: false },
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes news of a path.
+    ///
+    /// This version of the protocol uses one path at a time: the first one added that was not
+    /// removed.
+    pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
+        match event {
+            PathEvent::Added { payload_max } => {
+                if self.path.is_none() {
+                    self.path = Some(Path::new(path, payload_max));
+                }
+                return;
+            }
+            PathEvent::Changed { .. }
+            | PathEvent::Refused
+            | PathEvent::Writable
+            | PathEvent::Removed => {}
+        }
+        let Some(current) = self.path.as_mut().filter(|current| current.id == path) else { return };
+        match event {
+            PathEvent::Added { .. } => {}
+            PathEvent::Changed { payload_max } => current.change_payload_max(payload_max),
+            PathEvent::Refused => {
+                current.refused = true;
+                self.take_last_back();
+            }
+            PathEvent::Writable => current.refused = false,
+            PathEvent::Removed => {
+                self.path = None;
+                self.give_all_up(now);
+            }
+        }
+    }
+
+    /// Says the one next step. Due timers fire here. A datagram is written to the front of `buf`,
+    /// which should hold 2,048 octets; it limits the datagram otherwise.
+    pub fn poll_output(&mut self, now: Instant, buf: &mut [u8]) -> Output {
+        self.fire_timers(now);
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        if let Some((path, len)) = self.poll_transmit(now, buf) {
+            self.stats.datagrams_sent = self.stats.datagrams_sent.saturating_add(1);
+            self.stats.octets_sent = self.stats.octets_sent.saturating_add(num::len_u64(len));
+            return Output::Transmit { path, len };
+        }
+        Output::Wait(self.next_timer(now))
+    }
+
+    /// Opens a stream. Its first octets ride in the first message if they are written before a
+    /// path is there.
+    ///
+    /// # Errors
+    /// [`OpenError::Blocked`] until the peer allows more, [`OpenError::Closed`] for good.
+    pub fn open(&mut self) -> Result<StreamId, OpenError> {
+        if self.is_closed() {
+            return Err(OpenError::Closed);
+        }
+        self.streams.open()
+    }
+
+    /// A stream that is open on at least one side.
+    pub fn stream(&mut self, id: StreamId) -> Option<Stream<'_>> {
+        if self.is_closed() || !self.streams.contains(id) {
+            return None;
+        }
+        let send_limit = self.send_limit();
+        Some(Stream { id, map: &mut self.streams, send_limit })
+    }
+
+    /// Ends the connection. What was not delivered is lost. The peer is told `code` and the first
+    /// 100 octets of `reason`.
+    pub fn close(&mut self, now: Instant, code: ErrorCode, reason: &str) {
+        debug!(code = code.0, "closing");
+        self.end(now, code, reason, CloseReason::Local);
+    }
+
+    /// Whether the connection is over; it may still have a last datagram to send.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closing { .. } | State::Closed)
+    }
+
+    /// Whether the connection is over and will send nothing more.
+    #[must_use]
+    pub const fn is_drained(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Whether the peer has shown that it has the traffic keys.
+    #[must_use]
+    pub const fn is_confirmed(&self) -> bool {
+        !matches!(self.state, State::Opening(_) | State::Answering(_))
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Streams that are open on at least one side.
+    #[must_use]
+    pub fn streams_open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Counters and estimates.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        stats.in_flight = self.sent.octets_in_flight();
+        if let Some(path) = &self.path {
+            stats.rtt = path.rtt.is_sampled().then(|| path.rtt.smoothed());
+            stats.rtt_min = path.rtt.is_sampled().then(|| path.rtt.least());
+            stats.rate = path.controller.rate().map_or(0, num::to_u64);
+        }
+        stats
+    }
+
+    /// Octets that a stream's send buffer may hold: two round trips' worth.
+    fn send_limit(&self) -> usize {
+        let window = self.path.as_ref().map_or(0.0, |path| path.controller.window());
+        let most = usize::try_from(self.config.send_buffer_max).unwrap_or(usize::MAX);
+        num::to_usize(num::to_u64(2.0 * window)).clamp(SEND_BUFFER_MIN.min(most), most)
+    }
+
+    pub(crate) fn push_event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    // ---- time
+
+    fn fire_timers(&mut self, now: Instant) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(reason) = self.time_out(now) {
+            debug!(%reason, "timed out");
+            self.closed(reason);
+            return;
+        }
+        if self.keep_alive_at().is_some_and(|at| at <= now) {
+            self.idle.ping_due = true;
+        }
+    }
+
+    fn time_out(&self, now: Instant) -> Option<CloseReason> {
+        let at = |since: Instant, after: Duration| now >= since + after;
+        if !self.is_confirmed() && at(self.idle.began, self.config.handshake_timeout) {
+            return Some(CloseReason::HandshakeTimeout);
+        }
+        let owed = self.idle.asked.is_some_and(|asked| at(asked, self.config.answer_timeout));
+        let idle = self.config.idle_timeout.is_some_and(|after| at(self.idle.heard, after));
+        (owed || idle).then_some(CloseReason::TimedOut)
+    }
+
+    fn keep_alive_at(&self) -> Option<Instant> {
+        let after = self.config.keep_alive?;
+        let is_due = self.side == Side::Client && !self.idle.ping_due && self.keys().is_some();
+        is_due.then(|| self.idle.heard.max(self.idle.spoke) + after)
+    }
+
+    fn next_timer(&mut self, now: Instant) -> Option<Instant> {
+        if self.is_closed() {
+            return None;
+        }
+        let handshake =
+            (!self.is_confirmed()).then(|| self.idle.began + self.config.handshake_timeout);
+        let owed = self.idle.asked.map(|asked| asked + self.config.answer_timeout);
+        let idle = self.config.idle_timeout.map(|after| self.idle.heard + after);
+        let timers = [handshake, owed, idle, self.keep_alive_at(), self.next_transmit_at(now)];
+        timers.into_iter().flatten().min()
+    }
+
+    // ---- ends
+
+    /// The peer broke a rule.
+    pub(crate) fn violated(&mut self, now: Instant, rule: &'static str) {
+        debug!(rule, "the peer broke the protocol");
+        self.end(now, PROTOCOL_CODE, rule, CloseReason::Protocol(rule));
+    }
+
+    fn end(&mut self, _now: Instant, code: ErrorCode, reason: &str, why: CloseReason) {
+        if self.is_closed() {
+            return;
+        }
+        self.events.clear();
+        self.events.push_back(Event::Closed(why));
+        let keys = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(keys) => Some(keys),
+            State::Answering(answering) if answering.answer.is_some() => answering.keys,
+            State::Answering(_) | State::Opening(_) | State::Closing { .. } | State::Closed => None,
+        };
+        if let Some(keys) = keys {
+            let reason = reason.to_owned();
+            self.state = State::Closing { keys, code, reason, said: 0, due: true };
+        }
+    }
+
+    /// The connection is over and nobody needs to be told.
+    fn closed(&mut self, why: CloseReason) {
+        if !self.is_closed() {
+            self.events.clear();
+            self.events.push_back(Event::Closed(why));
+        }
+        self.state = State::Closed;
+    }
+
+    fn keys(&self) -> Option<&Keys> {
+        match &self.state {
+            State::Open(keys) | State::Closing { keys, .. } => Some(keys),
+            State::Answering(answering) => answering.keys.as_ref(),
+            State::Opening(_) | State::Closed => None,
+        }
+    }
+
+    // ---- losses that no acknowledgement tells of
+
+    /// The carrier refused the last datagram: it was never sent.
+    fn take_last_back(&mut self) {
+        let Some(number) = self.sent.next_number().checked_sub(1) else { return };
+        for frame in self.sent.unsend(number) {
+            self.streams.frame_lost(&frame);
+        }
+    }
+
+    /// Everything in flight is lost, and that says nothing about the rate.
+    fn give_all_up(&mut self, now: Instant) {
+        let frames = self.sent.give_all_up();
+        for frame in &frames {
+            self.streams.frame_lost(frame);
+        }
+        let seconds = self.clock.seconds(now);
+        if let Some(path) = &mut self.path {
+            path.controller.on_silence(seconds);
+        }
+    }
+}
+
+/// What a peer that broke the protocol is told.
+const PROTOCOL_CODE: ErrorCode = ErrorCode(1);

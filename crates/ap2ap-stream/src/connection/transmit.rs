@@ -1,0 +1,486 @@
+//! From the parts that have something to say to the next datagram.
+
+use std::time::{Duration, Instant};
+
+use zerocopy::IntoBytes;
+use zerocopy::byteorder::U64;
+
+use super::{CLOSES_MAX, Connection, State};
+use crate::congestion::{Permission, Sent};
+use crate::id::{PathId, StreamId};
+use crate::noise::first_message_mac;
+use crate::num;
+use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN, Path};
+use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
+use crate::stream::map::{Class, Pace};
+use crate::wire::TAG_LEN;
+use crate::wire::ack::ACK_LEN_MIN;
+use crate::wire::frame::{CONTROL_LEN_MAX, Frame, REASON_LEN_MAX, StreamHeader};
+use crate::wire::handshake::{
+    ANSWER_OVERHEAD, AnswerPayloadHeader, EARLY_DATA_REFUSED, EARLY_DATA_TAKEN, FIRST_OVERHEAD,
+    FirstPayloadHeader, MAC_LEN,
+};
+use crate::wire::packet::{self, KIND_ANSWER, KIND_FIRST, PACKET_NUMBER_END};
+use crate::wire::writer::Writer;
+
+/// The first message goes again after this long without an answer, then after ever longer times.
+const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(1000);
+const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
+
+/// A probe carries no more than this, in octets: it may be going nowhere.
+const PROBE_OCTETS: usize = 300;
+
+/// Why the next packet is made, and so what goes into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Nobody answers: repeat a little, ask for an answer.
+    Probe,
+    /// Control frames and sparse streams: somebody waits for them.
+    Sparse,
+    /// As much as the controller's datagram holds.
+    Bulk,
+    /// An acknowledgement that nothing came along to carry.
+    Ack,
+}
+
+impl Connection {
+    pub(super) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        buf: &mut [u8],
+    ) -> Option<(PathId, usize)> {
+        let path = self.path.as_ref().filter(|path| !path.refused)?;
+        let id = path.id;
+        let room = path.payload_max().min(buf.len());
+        if room < PAYLOAD_MIN {
+            return None;
+        }
+        let buf = buf.get_mut(..room)?;
+        let len = match &self.state {
+            State::Opening(_) => self.transmit_first(now, buf),
+            State::Answering(answering) if answering.answer_due => self.transmit_answer(now, buf),
+            State::Answering(_) | State::Open(_) => self.transmit_packet(now, buf),
+            State::Closing { .. } => self.transmit_close(buf),
+            State::Closed => None,
+        }?;
+        Some((id, len))
+    }
+
+    /// When `poll_transmit` may next have something, if nothing happens before.
+    pub(super) fn next_transmit_at(&mut self, now: Instant) -> Option<Instant> {
+        let path = self.path.as_ref().filter(|path| !path.refused)?;
+        if let State::Opening(opening) = &self.state {
+            return opening.repeat_at;
+        }
+        let probe_at =
+            self.sent.oldest_sent_at().map(|oldest| self.probing.due(oldest, &path.rtt));
+        let outage_probe_at = self.outage_probe_at();
+        let timers =
+            [self.received.due(), probe_at.or(outage_probe_at), self.bulk_at(now)];
+        timers.into_iter().flatten().min()
+    }
+
+    // ---- handshake
+
+    fn transmit_first(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        let State::Opening(opening) = &self.state else { return None };
+        if opening.repeat_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        if opening.first.is_none() {
+            self.make_first(now, buf.len())?;
+        }
+        let State::Opening(opening) = &mut self.state else { return None };
+        let waits = FIRST_REPEAT_AFTER.mul_f64(1.5_f64.powi(i32::try_from(opening.repeats).unwrap_or(9).min(9)));
+        if opening.sent_first_at.is_none() {
+            opening.sent_first_at = Some(now);
+        } else {
+            opening.repeats = opening.repeats.saturating_add(1);
+        }
+        opening.repeat_at = Some(now + waits.min(FIRST_REPEAT_AFTER_MAX));
+        let (first, _) = opening.first.as_ref()?;
+        buf.get_mut(..first.len())?.copy_from_slice(first);
+        Some(first.len())
+    }
+
+    fn make_first(&mut self, now: Instant, room: usize) -> Option<()> {
+        let State::Opening(opening) = &mut self.state else { return None };
+        let mut handshake = opening.handshake.take()?;
+        let (bridge, wall) = (opening.bridge, opening.wall);
+        let wall_ms = U64::new(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
+        let mut payload = FirstPayloadHeader { wall_ms }.as_bytes().to_vec();
+        let frames = self.append_stream_frames(now, &mut payload, room - FIRST_OVERHEAD);
+        let mut first = vec![KIND_FIRST];
+        append_noise(&mut first, |out| handshake.write(&payload, out).ok())?;
+        let mac = first_message_mac(&bridge, &first);
+        first.extend_from_slice(&mac);
+        debug_assert!(first.len() <= room);
+        let State::Opening(opening) = &mut self.state else { return None };
+        opening.handshake = Some(handshake);
+        opening.first = Some((first, frames));
+        Some(())
+    }
+
+    fn transmit_answer(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        let State::Answering(answering) = &self.state else { return None };
+        if answering.answer.is_none() {
+            self.make_answer(now, buf.len())?;
+        }
+        let State::Answering(answering) = &mut self.state else { return None };
+        answering.answer_due = false;
+        answering.answered_at.get_or_insert(now);
+        let (answer, _) = answering.answer.as_ref()?;
+        buf.get_mut(..answer.len())?.copy_from_slice(answer);
+        Some(answer.len())
+    }
+
+    fn make_answer(&mut self, now: Instant, room: usize) -> Option<()> {
+        let State::Answering(answering) = &mut self.state else { return None };
+        let mut handshake = answering.handshake.take()?;
+        let taken = answering.early_data_taken;
+        let early_data = if taken { EARLY_DATA_TAKEN } else { EARLY_DATA_REFUSED };
+        let mut payload = AnswerPayloadHeader { early_data }.as_bytes().to_vec();
+        let frames = self.append_stream_frames(now, &mut payload, room - ANSWER_OVERHEAD);
+        let mut answer = vec![KIND_ANSWER];
+        append_noise(&mut answer, |out| handshake.write(&payload, out).ok())?;
+        debug_assert!(answer.len() <= room);
+        let State::Answering(answering) = &mut self.state else { return None };
+        answering.keys = handshake.into_keys().ok();
+        answering.answer = Some((answer, frames));
+        Some(())
+    }
+
+    /// Appends as many control and stream frames as fit into `room` octets.
+    fn append_stream_frames(
+        &mut self,
+        now: Instant,
+        payload: &mut Vec<u8>,
+        room: usize,
+    ) -> Vec<SentFrame> {
+        let mut plain = [0; DATAGRAM_MAX];
+        let mut writer = Writer::new(&mut plain);
+        writer.shrink_room(room);
+        let mut frames = Vec::new();
+        self.write_control(&mut writer, &mut frames);
+        self.write_streams(now, Class::Bulk, &mut writer, &mut frames);
+        let len = writer.len();
+        payload.extend_from_slice(plain.get(..len).unwrap_or_default());
+        frames
+    }
+
+    // ---- packets
+
+    fn transmit_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        if self.sent.next_number() >= PACKET_NUMBER_END {
+            self.closed(crate::event::CloseReason::Exhausted);
+            return None;
+        }
+        let purpose = self.purpose(now)?;
+        let room = self.packet_room(purpose, buf.len());
+        if let State::Answering(answering) = &self.state
+            && answering.allowance < num::len_u64(room)
+        {
+            return None;
+        }
+        let number = self.sent.next_number();
+        let number_len = packet::number_len(number, self.sent.unacked());
+        let mut plain = [0; DATAGRAM_MAX];
+        let mut writer = Writer::new(&mut plain);
+        writer.shrink_room(room.saturating_sub(1 + number_len + TAG_LEN));
+        let frames = self.write_frames(now, purpose, &mut writer);
+        let plain_len = writer.len();
+        if plain_len == 0 {
+            return None;
+        }
+        let plain = plain.get(..plain_len)?;
+        let len = self.seal(number, number_len, plain, buf)?;
+        self.note_sent(now, len, frames);
+        Some(len)
+    }
+
+    /// The most urgent reason to send a packet now, if there is one.
+    fn purpose(&mut self, now: Instant) -> Option<Purpose> {
+        let path = self.path.as_ref()?;
+        let probe_at = self
+            .sent
+            .oldest_sent_at()
+            .map(|oldest| self.probing.due(oldest, &path.rtt))
+            .or_else(|| self.outage_probe_at());
+        if probe_at.is_some_and(|at| at <= now) {
+            self.begin_probe(now);
+            return Some(Purpose::Probe);
+        }
+        let has_room = self.sent.packets_in_flight() < IN_FLIGHT_PACKETS_MAX;
+        let pace = self.pace(now);
+        let sparse = self.idle.ping_due
+            || self.streams.wants_control()
+            || self.streams.next_to_send(Class::Sparse, pace).is_some();
+        if has_room && sparse {
+            return Some(Purpose::Sparse);
+        }
+        if has_room && self.bulk_permission(now) == Some(Permission::Now) {
+            return Some(Purpose::Bulk);
+        }
+        self.received.due().is_some_and(|at| at <= now).then_some(Purpose::Ack)
+    }
+
+    fn packet_room(&self, purpose: Purpose, most: usize) -> usize {
+        let Some(path) = &self.path else { return most };
+        match purpose {
+            Purpose::Bulk => num::to_usize(num::to_u64(path.controller.datagram_octets()))
+                .clamp(PAYLOAD_MIN, most.max(PAYLOAD_MIN))
+                .min(most),
+            Purpose::Probe => PROBE_OCTETS.min(most),
+            Purpose::Sparse | Purpose::Ack => most,
+        }
+    }
+
+    fn write_frames(
+        &mut self,
+        now: Instant,
+        purpose: Purpose,
+        writer: &mut Writer<'_>,
+    ) -> Option<Vec<SentFrame>> {
+        self.write_ack(now, writer);
+        if purpose == Purpose::Ack {
+            return None;
+        }
+        let before = writer.len();
+        let octets = num::to_f64(num::len_u64(writer.room()));
+        let wants_ack_now = purpose == Purpose::Bulk
+            && self.path.as_ref().is_some_and(|path| path.controller.wants_ack_now(octets));
+        if purpose == Purpose::Probe || wants_ack_now {
+            Frame::AckNow.write(writer);
+        } else if std::mem::take(&mut self.idle.ping_due) {
+            Frame::Ping.write(writer);
+        }
+        let mut frames = Vec::new();
+        self.write_control(writer, &mut frames);
+        let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
+        self.write_streams(now, class, writer, &mut frames);
+        (writer.len() > before).then_some(frames)
+    }
+
+    /// Every packet that has room says what has arrived; at most half of it is spent on that.
+    fn write_ack(&mut self, now: Instant, writer: &mut Writer<'_>) {
+        let due = self.received.due().is_some();
+        if !(due || self.received.has_news()) || writer.room() < 2 * ACK_LEN_MIN {
+            return;
+        }
+        let Some(ack) = self.received.take_ack(&self.clock, now) else { return };
+        let mut scratch = [0; DATAGRAM_MAX];
+        let mut part = Writer::new(&mut scratch);
+        part.shrink_room(writer.room() / 2);
+        Frame::Ack(ack).write(&mut part);
+        let len = part.len();
+        writer.octets(scratch.get(..len).unwrap_or_default());
+    }
+
+    fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+        if writer.room() >= CONTROL_LEN_MAX
+            && let Some(max) = self.streams.take_max_data()
+        {
+            Frame::MaxData(max).write(writer);
+            frames.push(SentFrame::MaxData);
+        }
+        if writer.room() >= CONTROL_LEN_MAX
+            && let Some(max) = self.streams.take_max_streams()
+        {
+            Frame::MaxStreams(max).write(writer);
+            frames.push(SentFrame::MaxStreams);
+        }
+        while writer.room() >= 3 * CONTROL_LEN_MAX
+            && let Some(id) = self.streams.next_with_control()
+        {
+            self.write_stream_control(id, writer, frames);
+        }
+    }
+
+    fn write_stream_control(
+        &mut self,
+        id: StreamId,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let Some((send, recv)) = self.streams.halves(id) else { return };
+        if let Some((code, final_size)) = send.take_reset() {
+            Frame::Reset { id, code, final_size }.write(writer);
+            frames.push(SentFrame::Reset(id));
+        }
+        if let Some(code) = recv.take_stop() {
+            Frame::Stop { id, code }.write(writer);
+            frames.push(SentFrame::Stop(id));
+        }
+        if let Some(max) = recv.take_max() {
+            Frame::MaxStreamData { id, max }.write(writer);
+            frames.push(SentFrame::MaxStreamData(id));
+        }
+    }
+
+    /// Writes pieces of streams of the class, in turn, until the room is used up.
+    fn write_streams(
+        &mut self,
+        now: Instant,
+        class: Class,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let pace = self.pace(now);
+        while let Some(id) = self.streams.next_to_send(class, pace) {
+            let credit = self.streams.send_credit();
+            let room = writer.room();
+            let Some(send) = self.streams.send_half(id) else { return };
+            // The piece decides how long its own header is: ask, then fit.
+            let Some(most) = send.next_piece(room, credit) else { return };
+            let header = StreamHeader { id, offset: most.range.start };
+            let available = num::to_usize(most.range.end.saturating_sub(most.range.start));
+            let len = header.fitting(room, available);
+            if header.data_room(room) == 0 || (len == 0 && available > 0) {
+                return;
+            }
+            let Some(piece) = send.next_piece(len, credit) else { return };
+            let len = num::to_usize(piece.range.end.saturating_sub(piece.range.start));
+            header.write(writer, len, piece.fin);
+            let Some(place) = writer.reserve(len) else { return };
+            send.copy(&piece.range, place);
+            send.sent(&piece);
+            let octets = num::len_u64(len);
+            let new = if piece.again { 0 } else { octets };
+            if piece.again {
+                self.stats.octets_resent = self.stats.octets_resent.saturating_add(octets);
+            }
+            self.streams.note_sent(id, octets, new, pace.now);
+            frames.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
+        }
+    }
+
+    fn seal(
+        &self,
+        number: u64,
+        number_len: usize,
+        plain: &[u8],
+        buf: &mut [u8],
+    ) -> Option<usize> {
+        let mut writer = Writer::new(buf);
+        packet::write_header(&mut writer, number, number_len);
+        let header_len = writer.len();
+        let sealed = buf.get_mut(header_len..)?;
+        let len = self.keys()?.seal(number, plain, sealed).ok()?;
+        Some(header_len.saturating_add(len))
+    }
+
+    fn note_sent(&mut self, now: Instant, len: usize, frames: Option<Vec<SentFrame>>) {
+        let octets = num::len_u64(len);
+        if let State::Answering(answering) = &mut self.state {
+            answering.allowance = answering.allowance.saturating_sub(octets);
+        }
+        if frames.is_some() {
+            self.idle.spoke = now;
+            self.idle.asked.get_or_insert(now);
+        }
+        let number = self.sent.sent(now, octets, frames);
+        let sent = Sent { now: self.clock.seconds(now), number, octets: num::to_f64(octets) };
+        if let Some(path) = &mut self.path {
+            path.controller.on_sent(sent);
+        }
+    }
+
+    fn transmit_close(&mut self, buf: &mut [u8]) -> Option<usize> {
+        let State::Closing { code, reason, said, due, .. } = &mut self.state else { return None };
+        if !std::mem::take(due) {
+            return None;
+        }
+        *said = said.saturating_add(1);
+        let is_last = *said >= CLOSES_MAX;
+        let reason = truncated(reason, REASON_LEN_MAX).as_bytes().to_vec();
+        let frame = Frame::Close { code: *code, reason: &reason };
+        let mut plain = [0; 2 * REASON_LEN_MAX];
+        let mut writer = Writer::new(&mut plain);
+        frame.write(&mut writer);
+        let plain_len = writer.len();
+        let number = self.sent.next_number();
+        let number_len = packet::number_len(number, self.sent.unacked());
+        let len = self.seal(number, number_len, plain.get(..plain_len)?, buf)?;
+        self.sent.sent(self.idle.heard, num::len_u64(len), None);
+        if is_last {
+            self.state = State::Closed;
+        }
+        Some(len)
+    }
+
+    // ---- when
+
+    fn pace(&self, now: Instant) -> Pace {
+        let rate = self.path.as_ref().and_then(|path| path.controller.rate()).unwrap_or(0.0);
+        Pace { now: self.clock.seconds(now), rate }
+    }
+
+    /// Whether bulk data may go; `None` if there is none or an outage lasts.
+    fn bulk_permission(&mut self, now: Instant) -> Option<Permission> {
+        if self.probing.count >= 2 {
+            return None;
+        }
+        let pace = self.pace(now);
+        let has_bulk = self.streams.next_to_send(Class::Bulk, pace).is_some();
+        let in_flight = num::to_f64(self.sent.octets_in_flight());
+        let Path { controller, .. } = self.path.as_mut()?;
+        if !has_bulk {
+            controller.on_application_limited();
+            return None;
+        }
+        let octets = controller.datagram_octets();
+        Some(controller.permission(pace.now, octets, in_flight))
+    }
+
+    fn bulk_at(&mut self, now: Instant) -> Option<Instant> {
+        match self.bulk_permission(now)? {
+            Permission::Now => Some(now),
+            Permission::At(seconds) => Some(self.clock.instant(seconds).max(now)),
+            Permission::AfterAck => None,
+        }
+    }
+
+    // ---- silence
+
+    /// In an outage nothing is in flight, but the peer is asked all the same.
+    fn outage_probe_at(&self) -> Option<Instant> {
+        let path = self.path.as_ref()?;
+        let last = self.probing.last.filter(|_| self.probing.count > 0)?;
+        Some(self.probing.due(last, &path.rtt))
+    }
+
+    /// The first probe repeats the oldest packet's frames; with the second one everything is given
+    /// up: what is lost in a silence says nothing about the rate.
+    fn begin_probe(&mut self, now: Instant) {
+        if self.probing.count == 0 {
+            for frame in self.sent.oldest_frames().to_vec() {
+                self.streams.frame_lost(&frame);
+            }
+        } else {
+            self.give_all_up(now);
+        }
+        self.probing.count = self.probing.count.saturating_add(1);
+        self.probing.last = Some(now);
+    }
+}
+
+/// Appends a Noise message that `write` puts into the buffer it is given.
+fn append_noise(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut [u8]) -> Option<usize>,
+) -> Option<()> {
+    let mut message = [0; DATAGRAM_MAX];
+    let len = write(&mut message)?;
+    out.extend_from_slice(message.get(..len)?);
+    Some(())
+}
+
+fn truncated(text: &str, len_max: usize) -> &str {
+    let mut end = text.len().min(len_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+const _: () = assert!(PAYLOAD_MIN > FIRST_OVERHEAD + CONTROL_LEN_MAX && MAC_LEN < TAG_LEN + 1);

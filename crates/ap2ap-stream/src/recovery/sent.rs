@@ -1,0 +1,378 @@
+//! What was sent: acknowledged, lost, or still under way.
+//!
+//! Loss is judged on the receiver's time line. A packet is lost when an acknowledgement was written
+//! later than the packet would have arrived at the delay of the newest arrivals, and a later packet
+//! did arrive:
+//!
+//! ```text
+//!   lost(n)  ⇔  n < largest acknowledged
+//!               ∧ written_at ≥ sent(n) + max(last two one-way delays) + reordering
+//! ```
+//!
+//! So neither a late acknowledgement nor a full queue on the way back makes a loss. A lost packet
+//! stays known for a while as a *ghost*: if it arrives after all, the reordering allowance grows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::{Clock, wire_seconds};
+use crate::congestion::Outcome;
+use crate::id::StreamId;
+use crate::num;
+use crate::wire::ack::Ack;
+
+/// Packets are reordered by at least this much without being lost, in seconds.
+const REORDERING_MIN_S: f64 = 0.003;
+/// Ghosts kept, each some 100 octets.
+const GHOSTS_MAX: usize = 512;
+/// Packets in flight; more are not sent.
+pub(crate) const IN_FLIGHT_PACKETS_MAX: usize = 16_384;
+
+/// A frame that must arrive, in one packet or another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SentFrame {
+    Stream { id: StreamId, range: Range<u64>, fin: bool },
+    Reset(StreamId),
+    Stop(StreamId),
+    MaxData,
+    MaxStreamData(StreamId),
+    MaxStreams,
+}
+
+/// A packet that asked for an acknowledgement.
+#[derive(Debug)]
+pub(crate) struct SentPacket {
+    pub(crate) sent_at: Instant,
+    pub(crate) octets: u64,
+    /// All octets sent on the path up to and including this packet.
+    pub(crate) position: u64,
+    pub(crate) frames: Vec<SentFrame>,
+}
+
+/// What an acknowledgement told.
+#[derive(Debug, Default)]
+pub(crate) struct AckNews {
+    /// Frames that arrived, each perhaps not for the first time.
+    pub(crate) arrived: Vec<SentFrame>,
+    /// Frames to be sent again.
+    pub(crate) lost: Vec<SentFrame>,
+    /// Packets that arrived, in order of their numbers.
+    pub(crate) acked_packets: Vec<Outcome>,
+    pub(crate) lost_packets: Vec<Outcome>,
+    /// Packets that had been found lost and arrived after all.
+    pub(crate) late: u64,
+    /// The newest packet's time until this acknowledgement, and how long the peer held it.
+    pub(crate) round_trip: Option<(Duration, Duration)>,
+}
+
+/// An acknowledgement for a packet that was never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NeverSent;
+
+/// The sending side of the packet numbers.
+#[derive(Debug)]
+pub(crate) struct SentPackets {
+    in_flight: BTreeMap<u64, SentPacket>,
+    ghosts: BTreeMap<u64, SentPacket>,
+    octets_in_flight: u64,
+    next_number: u64,
+    largest_acked: Option<u64>,
+    /// All octets sent on the path.
+    position: u64,
+    /// The two newest one-way delays, up to the difference of the clocks, in seconds.
+    delays: [Option<f64>; 2],
+    reordering: f64,
+}
+
+impl SentPackets {
+    pub(crate) const fn new() -> Self {
+        Self {
+            in_flight: BTreeMap::new(),
+            ghosts: BTreeMap::new(),
+            octets_in_flight: 0,
+            next_number: 0,
+            largest_acked: None,
+            position: 0,
+            delays: [None; 2],
+            reordering: REORDERING_MIN_S,
+        }
+    }
+
+    pub(crate) const fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// The first number that the peer may not know.
+    pub(crate) fn unacked(&self) -> u64 {
+        self.largest_acked.map_or(0, |largest| largest.saturating_add(1))
+    }
+
+    pub(crate) const fn octets_in_flight(&self) -> u64 {
+        self.octets_in_flight
+    }
+
+    pub(crate) fn packets_in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// When the oldest packet left that asks for an acknowledgement and has none.
+    pub(crate) fn oldest_sent_at(&self) -> Option<Instant> {
+        self.in_flight.first_key_value().map(|(_, packet)| packet.sent_at)
+    }
+
+    /// The oldest packet's frames: what a probe repeats.
+    pub(crate) fn oldest_frames(&self) -> &[SentFrame] {
+        self.in_flight.first_key_value().map_or(&[], |(_, packet)| &packet.frames)
+    }
+
+    /// Takes the next number for a packet that is being sent.
+    pub(crate) fn sent(
+        &mut self,
+        now: Instant,
+        octets: u64,
+        frames: Option<Vec<SentFrame>>,
+    ) -> u64 {
+        let number = self.next_number;
+        self.next_number = number.saturating_add(1);
+        self.position = self.position.saturating_add(octets);
+        if let Some(frames) = frames {
+            let packet = SentPacket { sent_at: now, octets, position: self.position, frames };
+            self.octets_in_flight = self.octets_in_flight.saturating_add(octets);
+            self.in_flight.insert(number, packet);
+        }
+        number
+    }
+
+    /// Takes a packet back that the carrier refused: it was never sent.
+    pub(crate) fn unsend(&mut self, number: u64) -> Vec<SentFrame> {
+        match self.in_flight.remove(&number) {
+            Some(packet) => {
+                self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
+                packet.frames
+            }
+            None => Vec::new(),
+        }
+    }
+
+    pub(crate) fn handle_ack(
+        &mut self,
+        clock: &Clock,
+        now: Instant,
+        ack: &Ack,
+    ) -> Result<AckNews, NeverSent> {
+        if ack.largest >= self.next_number {
+            return Err(NeverSent);
+        }
+        let mut news = AckNews::default();
+        for range in &ack.ranges {
+            self.take_arrived(clock, ack, range.clone().into(), &mut news);
+            self.take_late(clock, ack, range.clone().into(), &mut news);
+        }
+        news.acked_packets.sort_unstable_by_key(|packet| packet.number);
+        self.follow_delays(&news.acked_packets);
+        self.largest_acked = self.largest_acked.max(Some(ack.largest));
+        news.round_trip = round_trip(clock, now, ack, &news.acked_packets);
+        self.find_lost(clock, ack, &mut news);
+        Ok(news)
+    }
+
+    /// Declares all packets in flight lost: a silence has swallowed them.
+    pub(crate) fn give_all_up(&mut self) -> Vec<SentFrame> {
+        let mut lost = Vec::new();
+        for (number, packet) in std::mem::take(&mut self.in_flight) {
+            lost.extend(packet.frames.iter().cloned());
+            self.ghosts.insert(number, packet);
+        }
+        self.octets_in_flight = 0;
+        self.bound_ghosts();
+        lost
+    }
+
+    fn take_arrived(&mut self, clock: &Clock, ack: &Ack, range: NumberRange, news: &mut AckNews) {
+        let numbers: Vec<u64> =
+            self.in_flight.range(range.0..=range.1).map(|(number, _)| *number).collect();
+        for number in numbers {
+            let Some(packet) = self.in_flight.remove(&number) else { continue };
+            self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
+            news.acked_packets.push(outcome(clock, ack, number, &packet));
+            news.arrived.extend(packet.frames);
+        }
+    }
+
+    fn take_late(&mut self, clock: &Clock, ack: &Ack, range: NumberRange, news: &mut AckNews) {
+        let numbers: Vec<u64> =
+            self.ghosts.range(range.0..=range.1).map(|(number, _)| *number).collect();
+        for number in numbers {
+            let Some(packet) = self.ghosts.remove(&number) else { continue };
+            news.late = news.late.saturating_add(1);
+            let outcome = outcome(clock, ack, number, &packet);
+            if let (Some(arrived_at), Some(usual)) = (outcome.arrived_at, self.usual_delay()) {
+                let lateness = arrived_at - outcome.sent_at - usual;
+                self.reordering = self.reordering.max(1.05 * lateness.min(REORDERING_MAX_S));
+            }
+            news.arrived.extend(packet.frames);
+        }
+    }
+
+    fn follow_delays(&mut self, acked: &[Outcome]) {
+        let timed = acked.iter().filter_map(|packet| Some(packet.arrived_at? - packet.sent_at));
+        for delay in timed {
+            self.delays = [self.delays[1], Some(delay)];
+        }
+    }
+
+    fn usual_delay(&self) -> Option<f64> {
+        let [before, last] = self.delays;
+        Some(last?.max(before.unwrap_or(f64::MIN)))
+    }
+
+    fn find_lost(&mut self, clock: &Clock, ack: &Ack, news: &mut AckNews) {
+        let (Some(largest), Some(usual)) = (self.largest_acked, self.usual_delay()) else { return };
+        let written_at = wire_seconds(ack.written_at);
+        let overdue = |packet: &SentPacket| {
+            written_at >= clock.seconds(packet.sent_at) + usual + self.reordering
+        };
+        let numbers: Vec<u64> = self
+            .in_flight
+            .range(..largest)
+            .take_while(|(_, packet)| overdue(packet))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in numbers {
+            let Some(packet) = self.in_flight.remove(&number) else { continue };
+            self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
+            news.lost_packets.push(outcome(clock, ack, number, &packet));
+            news.lost.extend(packet.frames.iter().cloned());
+            self.ghosts.insert(number, packet);
+        }
+        // A path that stopped reordering is trusted again, slowly.
+        self.reordering = (self.reordering * 0.9995).max(REORDERING_MIN_S);
+        self.bound_ghosts();
+    }
+
+    fn bound_ghosts(&mut self) {
+        while self.ghosts.len() > GHOSTS_MAX {
+            self.ghosts.pop_first();
+        }
+    }
+}
+
+/// However late packets were, waiting longer than this for one is a loss by itself.
+const REORDERING_MAX_S: f64 = 0.5;
+
+/// The first and the last number of a range.
+#[derive(Clone, Copy, Debug)]
+struct NumberRange(u64, u64);
+
+impl From<std::ops::RangeInclusive<u64>> for NumberRange {
+    fn from(range: std::ops::RangeInclusive<u64>) -> Self {
+        Self(*range.start(), *range.end())
+    }
+}
+
+fn outcome(clock: &Clock, ack: &Ack, number: u64, packet: &SentPacket) -> Outcome {
+    let arrival = ack.arrivals.binary_search_by(|arrival| number.cmp(&arrival.number));
+    let arrival = arrival.ok().and_then(|index| ack.arrivals.get(index));
+    Outcome {
+        number,
+        sent_at: clock.seconds(packet.sent_at),
+        octets: num::to_f64(packet.octets),
+        position: num::to_f64(packet.position),
+        arrived_at: arrival.map(|arrival| wire_seconds(arrival.at)),
+    }
+}
+
+fn round_trip(
+    clock: &Clock,
+    now: Instant,
+    ack: &Ack,
+    acked: &[Outcome],
+) -> Option<(Duration, Duration)> {
+    let newest = acked.last()?;
+    let arrived_at = newest.arrived_at?;
+    let held = num::seconds(wire_seconds(ack.written_at) - arrived_at);
+    let answered_after = num::seconds(clock.seconds(now) - newest.sent_at);
+    Some((answered_after, held))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+mod tests {
+    use super::*;
+    use crate::wire::ack::Arrival;
+
+    const DELAY_MS: u64 = 100;
+
+    struct Link {
+        start: Instant,
+        sent: SentPackets,
+    }
+
+    impl Link {
+        fn new() -> Self {
+            Self { start: Instant::now(), sent: SentPackets::new() }
+        }
+
+        fn send(&mut self, at_ms: u64) -> u64 {
+            let now = self.start + Duration::from_millis(at_ms);
+            self.sent.sent(now, 1000, Some(vec![SentFrame::MaxData]))
+        }
+
+        /// An acknowledgement of single packets, written at `at_ms`, read a delay later.
+        fn ack(&mut self, at_ms: u64, numbers: &[(u64, u64)]) -> AckNews {
+            let written_at = at_ms * 10;
+            let mut arrivals: Vec<Arrival> = numbers
+                .iter()
+                .map(|&(number, arrived_ms)| Arrival { number, at: arrived_ms * 10 })
+                .collect();
+            arrivals.sort_by_key(|arrival| std::cmp::Reverse(arrival.number));
+            let ranges = arrivals.iter().map(|arrival| arrival.number..=arrival.number).collect();
+            let largest = arrivals[0].number;
+            let now = self.start + Duration::from_millis(at_ms + DELAY_MS);
+            let ack = Ack { largest, written_at, ranges, arrivals };
+            self.sent.handle_ack(&Clock::new(self.start), now, &ack).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_packet_overtaken_for_longer_than_the_allowance_is_lost() {
+        let mut link = Link::new();
+        for at in [0, 10, 20] {
+            link.send(at);
+        }
+        let news = link.ack(111, &[(1, 110)]);
+        assert_eq!(news.lost_packets.len(), 1);
+        assert_eq!(news.round_trip, Some((Duration::from_millis(201), Duration::from_millis(1))));
+        assert_eq!(link.sent.octets_in_flight(), 1000);
+    }
+
+    #[test]
+    fn a_late_acknowledgement_makes_no_loss() {
+        let mut link = Link::new();
+        link.send(0);
+        link.send(1);
+        // Written 1 ms after the second arrived, whenever it may be read.
+        assert!(link.ack(102, &[(1, 101)]).lost_packets.is_empty());
+    }
+
+    #[test]
+    fn a_ghost_s_arrival_undoes_the_loss_and_widens_the_allowance() {
+        let mut link = Link::new();
+        link.send(0);
+        link.send(10);
+        assert_eq!(link.ack(111, &[(1, 110)]).lost_packets.len(), 1);
+        let news = link.ack(131, &[(0, 130)]);
+        assert_eq!((news.late, news.arrived.len()), (1, 1));
+        assert!(link.sent.reordering > 0.03);
+    }
+
+    #[test]
+    fn an_acknowledgement_of_the_future_is_refused() {
+        let mut link = Link::new();
+        link.send(0);
+        let ack = Ack { largest: 1, written_at: 0, ranges: vec![0..=1], arrivals: vec![] };
+        let answer = link.sent.handle_ack(&Clock::new(link.start), link.start, &ack);
+        assert_eq!(answer.unwrap_err(), NeverSent);
+    }
+}

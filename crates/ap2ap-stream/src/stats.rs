@@ -1,0 +1,37 @@
+//! What a connection counted: for status displays, benches and tests.
+
+use std::time::Duration;
+
+/// Counters and estimates of a connection. Octets are datagram octets unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Datagrams handed out for sending.
+    pub datagrams_sent: u64,
+    /// Their octets.
+    pub octets_sent: u64,
+    /// Authentic datagrams received, repeats not counted.
+    pub datagrams_received: u64,
+    /// Their octets.
+    pub octets_received: u64,
+    /// Packets sent and found lost.
+    pub packets_lost: u64,
+    /// Packets that were found lost and arrived after all.
+    pub packets_late: u64,
+    /// Datagrams that were no packet of this connection: forged, mangled, or of another one.
+    pub discarded_unauthentic: u64,
+    /// Authentic packets that had come before.
+    pub discarded_repeated: u64,
+    /// Packets dropped before they were acknowledged because a buffer was full.
+    pub discarded_no_room: u64,
+    /// Stream octets sent again.
+    pub octets_resent: u64,
+    /// Smoothed round trip, once there is a sample.
+    pub rtt: Option<Duration>,
+    /// Least round trip seen.
+    pub rtt_min: Option<Duration>,
+    /// The rate at which bulk data is paced, in octets a second; 0 until one is known.
+    pub rate: u64,
+    /// Octets sent and neither acknowledged nor found lost.
+    pub in_flight: u64,
+}

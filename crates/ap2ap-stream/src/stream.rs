@@ -1,0 +1,61 @@
+//! Streams: ordered octets in both directions, each with its own window.
+
+mod assembler;
+pub(crate) mod map;
+pub(crate) mod recv;
+pub(crate) mod send;
+
+use bytes::Bytes;
+
+use crate::error::{ReadError, WriteError};
+use crate::id::{ErrorCode, StreamId};
+use map::StreamMap;
+
+/// A stream of a connection, borrowed for some operations on it.
+///
+/// A stream ends on each side by itself: [`finish`](Self::finish) or [`reset`](Self::reset) ends
+/// what this side sends, [`stop`](Self::stop) or the peer's end what it receives.
+#[derive(Debug)]
+pub struct Stream<'a> {
+    pub(crate) id: StreamId,
+    pub(crate) map: &'a mut StreamMap,
+    /// Octets that the send buffer may hold now.
+    pub(crate) send_limit: usize,
+}
+
+impl Stream<'_> {
+    /// Takes as many octets of `data` as the buffer has room for and says how many.
+    ///
+    /// # Errors
+    /// [`WriteError::Blocked`] if there is no room at all; the other variants are final.
+    pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
+        let limit = self.send_limit;
+        self.map.send_half(self.id).map_or(Err(WriteError::Finished), |half| half.write(data, limit))
+    }
+
+    /// Ends what this side sends, after what was written.
+    ///
+    /// # Errors
+    /// [`WriteError`] if it has ended already.
+    pub fn finish(&mut self) -> Result<(), WriteError> {
+        self.map.send_half(self.id).map_or(Err(WriteError::Finished), send::SendHalf::finish)
+    }
+
+    /// Reads up to `len_max` octets in order; `None` is the stream's end.
+    ///
+    /// # Errors
+    /// [`ReadError::Blocked`] if nothing is there yet; the other variants are final.
+    pub fn read(&mut self, len_max: usize) -> Result<Option<Bytes>, ReadError> {
+        self.map.read(self.id, len_max)
+    }
+
+    /// Gives up what this side sends: octets that were not delivered are lost.
+    pub fn reset(&mut self, code: ErrorCode) {
+        self.map.reset(self.id, code);
+    }
+
+    /// Wants nothing more from the peer: what arrived and was not read is lost.
+    pub fn stop(&mut self, code: ErrorCode) {
+        self.map.stop(self.id, code);
+    }
+}

@@ -1,0 +1,168 @@
+//! Puts the pieces of a stream in order, in memory that its window bounds.
+//!
+//! ```text
+//!        read    |◄────────── buffer ──────────►|
+//!   ─────────────┼█████████░░░░░░████░░░░███████┼─────►  offset
+//!               base     ready                 end       █ = in `arrived`
+//! ```
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::Bytes;
+use rangemap::RangeSet;
+
+use crate::num;
+
+/// More separate pieces than this wait for no stream: a packet that would make one more is left
+/// unacknowledged. It bounds the bookkeeping at about 24 octets each.
+pub(super) const PIECES_MAX: usize = 1024;
+
+/// The part of a stream that has arrived and was not read.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    /// The offset of the first octet that was not read; `buffer` starts there.
+    base: u64,
+    /// Octets from `base` on, with anything in the holes.
+    buffer: VecDeque<u8>,
+    /// Which offsets have arrived. Nothing in it is below `base`.
+    arrived: RangeSet<u64>,
+}
+
+impl Assembler {
+    /// Whether a piece can be taken without too many separate pieces.
+    pub(super) fn has_room_for_a_piece(&self) -> bool {
+        self.arrived.len() < PIECES_MAX
+    }
+
+    /// Takes a piece. What arrived before is not overwritten: the first copy stands.
+    pub(super) fn insert(&mut self, offset: u64, data: &[u8]) {
+        let end = offset.saturating_add(num::len_u64(data.len()));
+        let wanted = offset.max(self.base)..end;
+        if wanted.is_empty() {
+            return;
+        }
+        let length = num::to_usize(wanted.end.saturating_sub(self.base));
+        if self.buffer.len() < length {
+            self.buffer.resize(length, 0);
+        }
+        let gaps: Vec<Range<u64>> = self.arrived.gaps(&wanted).collect();
+        for gap in gaps {
+            let from = num::to_usize(gap.start.saturating_sub(offset));
+            let to = num::to_usize(gap.end.saturating_sub(offset));
+            if let Some(piece) = data.get(from..to) {
+                self.place(gap.start, piece);
+            }
+        }
+        self.arrived.insert(wanted);
+    }
+
+    /// Takes up to `len_max` octets off the front; nothing if the next octet is missing.
+    pub(super) fn read(&mut self, len_max: usize) -> Bytes {
+        let len = self.ready().min(len_max);
+        if len == 0 {
+            return Bytes::new();
+        }
+        let taken: Vec<u8> = self.buffer.drain(..len).collect();
+        let end = self.base.saturating_add(num::len_u64(len));
+        self.arrived.remove(self.base..end);
+        self.base = end;
+        if self.buffer.is_empty() {
+            // An idle stream keeps no buffer.
+            self.buffer = VecDeque::new();
+        }
+        Bytes::from(taken)
+    }
+
+    /// Forgets everything; later pieces are ignored up to where the stream had come.
+    pub(super) fn clear(&mut self) {
+        self.buffer = VecDeque::new();
+        self.arrived = RangeSet::new();
+    }
+
+    /// Octets that can be read now.
+    pub(super) fn ready(&self) -> usize {
+        match self.arrived.first() {
+            Some(first) if first.start == self.base => {
+                num::to_usize(first.end.saturating_sub(first.start))
+            }
+            Some(_) | None => 0,
+        }
+    }
+
+    /// The offset of the next octet to be read.
+    pub(super) const fn base(&self) -> u64 {
+        self.base
+    }
+
+    fn place(&mut self, offset: u64, piece: &[u8]) {
+        let start = num::to_usize(offset.saturating_sub(self.base));
+        let end = start.saturating_add(piece.len());
+        let (front, back) = self.buffer.as_mut_slices();
+        let cut = front.len();
+        if let Some(place) = front.get_mut(start..end) {
+            place.copy_from_slice(piece);
+        } else if start >= cut {
+            if let Some(place) = back.get_mut(start.saturating_sub(cut)..end.saturating_sub(cut)) {
+                place.copy_from_slice(piece);
+            }
+        } else {
+            let (left, right) = piece.split_at(cut.saturating_sub(start));
+            if let Some(place) = front.get_mut(start..) {
+                place.copy_from_slice(left);
+            }
+            if let Some(place) = back.get_mut(..right.len()) {
+                place.copy_from_slice(right);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_past_a_hole() {
+        let mut assembler = Assembler::default();
+        assembler.insert(3, b"def");
+        assert_eq!(assembler.read(10), Bytes::new());
+        assembler.insert(0, b"abc");
+        assert_eq!(assembler.read(10), Bytes::from_static(b"abcdef"));
+        assembler.insert(2, b"cdefgh");
+        assert_eq!(assembler.read(10), Bytes::from_static(b"gh"));
+    }
+
+    #[test]
+    fn the_first_copy_stands() {
+        let mut assembler = Assembler::default();
+        assembler.insert(1, b"b");
+        assembler.insert(0, b"AXC");
+        assert_eq!(assembler.read(10), Bytes::from_static(b"AbC"));
+    }
+
+    proptest! {
+        /// Against the simplest model there is: a Vec with every octet in its place.
+        #[test]
+        fn agrees_with_a_vec(
+            pieces in prop::collection::vec((0..200_usize, 1..60_usize), 1..80),
+            reads in prop::collection::vec(1..40_usize, 80),
+        ) {
+            let source: Vec<u8> = (0..=255).collect();
+            let mut assembler = Assembler::default();
+            let mut arrived = vec![false; 256];
+            let mut out = Vec::new();
+            for ((start, len), read) in pieces.into_iter().zip(reads) {
+                let end = (start + len).min(256);
+                assembler.insert(start as u64, &source[start..end]);
+                arrived[start..end].fill(true);
+                let expected = arrived.iter().take_while(|octet| **octet).count();
+                prop_assert_eq!(assembler.ready(), expected - out.len());
+                out.extend_from_slice(&assembler.read(read));
+                prop_assert_eq!(&out[..], &source[..out.len()]);
+            }
+        }
+    }
+}

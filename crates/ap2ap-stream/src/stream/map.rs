@@ -1,0 +1,504 @@
+//! All streams of a connection: who opened which, what they may send together, whose turn it is.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use rangemap::RangeSet;
+
+use super::recv::{RecvHalf, Violation};
+use super::send::SendHalf;
+use crate::config::Config;
+use crate::error::{OpenError, ReadError};
+use crate::event::Event;
+use crate::id::{ErrorCode, Side, StreamId};
+use crate::num;
+use crate::recovery::sent::SentFrame;
+
+/// Until the peer says more: octets a stream may carry, octets all may, and streams one may open.
+/// The first flight must fit; the rest is granted in the first answer.
+const INITIAL_STREAM_WINDOW: u64 = 64 * 1024;
+const INITIAL_CONNECTION_WINDOW: u64 = 256 * 1024;
+const INITIAL_STREAMS: u64 = 64;
+
+/// A stream with no more than this to send, and no more in the last second, is sparse: somebody
+/// waits for it.
+const SPARSE_OCTETS: u64 = 700;
+/// ... or no more than this share of the path's rate in the last second.
+const SPARSE_SHARE: f64 = 0.4;
+
+/// The streams of a connection.
+#[derive(Debug)]
+pub(crate) struct StreamMap {
+    side: Side,
+    open: BTreeMap<StreamId, Entry>,
+    /// Indexes of the streams that the peer has opened so far; closed ones are remembered as
+    /// ranges, whose number the peer's limit bounds.
+    seen: RangeSet<u64>,
+    opened_here: u64,
+    /// Streams that the peer lets this side open, counted from the beginning.
+    streams_max_here: u64,
+    /// Streams that the peer may open, counted from the beginning, as told.
+    streams_max_told: u64,
+    streams_closed: u64,
+    streams_max: u64,
+    tell_streams: bool,
+    opener_waits: bool,
+    stream_window: u64,
+    credit: Credit,
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    send: SendHalf,
+    recv: RecvHalf,
+    /// Decaying count of octets sent: about those of the last second.
+    recent: f64,
+    recent_at: f64,
+    /// When it was this stream's turn last.
+    served: u64,
+}
+
+/// What all streams together may carry in each direction.
+#[derive(Debug)]
+struct Credit {
+    sent: u64,
+    sent_max: u64,
+    received: u64,
+    consumed: u64,
+    received_max: u64,
+    /// The window that `received_max` was granted for.
+    granted: u64,
+    window: u64,
+    tell: bool,
+}
+
+/// Which streams to ask for something to send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Class {
+    /// Sparse ones: they do not wait for the pacer.
+    Sparse,
+    /// Any.
+    Bulk,
+}
+
+/// When and at what rate somebody asks, to tell sparse streams from bulk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) now: f64,
+    pub(crate) rate: f64,
+}
+
+impl StreamMap {
+    pub(crate) fn new(side: Side, config: &Config) -> Self {
+        let window = u64::from(config.connection_window).max(INITIAL_CONNECTION_WINDOW);
+        let streams_max = u64::from(config.streams_max).max(INITIAL_STREAMS);
+        Self {
+            side,
+            open: BTreeMap::new(),
+            seen: RangeSet::new(),
+            opened_here: 0,
+            streams_max_here: INITIAL_STREAMS,
+            streams_max_told: streams_max,
+            streams_closed: 0,
+            streams_max,
+            tell_streams: streams_max > INITIAL_STREAMS,
+            opener_waits: false,
+            stream_window: u64::from(config.stream_window).max(INITIAL_STREAM_WINDOW),
+            credit: Credit {
+                sent: 0,
+                sent_max: INITIAL_CONNECTION_WINDOW,
+                received: 0,
+                consumed: 0,
+                received_max: window,
+                granted: window,
+                window,
+                tell: window > INITIAL_CONNECTION_WINDOW,
+            },
+            turn: 0,
+        }
+    }
+
+    pub(crate) fn open(&mut self) -> Result<StreamId, OpenError> {
+        if self.opened_here >= self.streams_max_here {
+            self.opener_waits = true;
+            return Err(OpenError::Blocked);
+        }
+        let id = StreamId::new(self.side, self.opened_here);
+        self.opened_here = self.opened_here.saturating_add(1);
+        self.open.insert(id, Entry::new(self.stream_window));
+        Ok(id)
+    }
+
+    pub(crate) fn contains(&self, id: StreamId) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn send_half(&mut self, id: StreamId) -> Option<&mut SendHalf> {
+        self.open.get_mut(&id).map(|entry| &mut entry.send)
+    }
+
+    pub(crate) fn read(
+        &mut self,
+        id: StreamId,
+        len_max: usize,
+    ) -> Result<Option<Bytes>, ReadError> {
+        let Some(entry) = self.open.get_mut(&id) else { return Err(ReadError::Finished) };
+        let before = entry.recv.consumed();
+        let octets = entry.recv.read(len_max);
+        let after = entry.recv.consumed();
+        self.credit.consume(after.saturating_sub(before));
+        self.close_if_done(id);
+        octets
+    }
+
+    pub(crate) fn reset(&mut self, id: StreamId, code: ErrorCode) {
+        if let Some(entry) = self.open.get_mut(&id) {
+            entry.send.reset(code);
+        }
+    }
+
+    pub(crate) fn stop(&mut self, id: StreamId, code: ErrorCode) {
+        let Some(entry) = self.open.get_mut(&id) else { return };
+        let before = entry.recv.consumed();
+        entry.recv.stop(code);
+        let after = entry.recv.consumed();
+        self.credit.consume(after.saturating_sub(before));
+        self.close_if_done(id);
+    }
+
+    // ---- what the peer sends
+
+    /// Checks a piece before anything of its packet takes effect: whether there is room for it.
+    pub(crate) fn check_piece(
+        &self,
+        id: StreamId,
+        offset: u64,
+        len: u64,
+        fin: bool,
+    ) -> Result<Room, Violation> {
+        let Some(entry) = self.open.get(&id) else {
+            self.check_unknown(id)?;
+            let ahead = offset.saturating_add(len);
+            if ahead > self.stream_window || ahead > self.credit.room() {
+                return Err(Violation("more stream data than allowed"));
+            }
+            return Ok(Room::Enough);
+        };
+        let ahead = entry.recv.check(offset, len, fin)?;
+        if ahead > self.credit.room() {
+            return Err(Violation("more data than allowed for all streams"));
+        }
+        Ok(if entry.recv.has_room() { Room::Enough } else { Room::Full })
+    }
+
+    pub(crate) fn receive(
+        &mut self,
+        id: StreamId,
+        piece: (u64, &[u8], bool),
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Violation> {
+        let (offset, data, fin) = piece;
+        let Some(entry) = self.entry_for_peer(id, events)? else { return Ok(()) };
+        let ahead = entry.recv.check(offset, num::len_u64(data.len()), fin)?;
+        let before = entry.recv.consumed();
+        if entry.recv.receive(offset, data, fin) {
+            events.push_back(Event::Readable(id));
+        }
+        let after = entry.recv.consumed();
+        self.credit.receive(ahead)?;
+        self.credit.consume(after.saturating_sub(before));
+        self.close_if_done(id);
+        Ok(())
+    }
+
+    pub(crate) fn receive_reset(
+        &mut self,
+        id: StreamId,
+        code: ErrorCode,
+        final_size: u64,
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Violation> {
+        let Some(entry) = self.entry_for_peer(id, events)? else { return Ok(()) };
+        let ahead = entry.recv.check(final_size, 0, true)?;
+        let before = entry.recv.consumed();
+        if entry.recv.receive_reset(code, final_size) {
+            events.push_back(Event::Readable(id));
+        }
+        let after = entry.recv.consumed();
+        self.credit.receive(ahead)?;
+        self.credit.consume(after.saturating_sub(before));
+        self.close_if_done(id);
+        Ok(())
+    }
+
+    pub(crate) fn receive_stop(
+        &mut self,
+        id: StreamId,
+        code: ErrorCode,
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Violation> {
+        let Some(entry) = self.entry_for_peer(id, events)? else { return Ok(()) };
+        if entry.send.reset(code) {
+            entry.send.take_waiting_writer();
+            events.push_back(Event::Writable(id));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn receive_max_stream_data(
+        &mut self,
+        id: StreamId,
+        max: u64,
+        events: &mut VecDeque<Event>,
+    ) -> Result<(), Violation> {
+        if let Some(entry) = self.entry_for_peer(id, events)? {
+            entry.send.raise_max(max);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn receive_max_data(&mut self, max: u64) {
+        self.credit.sent_max = self.credit.sent_max.max(max);
+    }
+
+    pub(crate) fn receive_max_streams(&mut self, max: u64, events: &mut VecDeque<Event>) {
+        if max > self.streams_max_here {
+            self.streams_max_here = max;
+            if std::mem::take(&mut self.opener_waits) {
+                events.push_back(Event::Openable);
+            }
+        }
+    }
+
+    // ---- what became of what was sent
+
+    /// A frame arrived; its stream's writer may go on while the buffer holds less than `limit`.
+    pub(crate) fn frame_arrived(
+        &mut self,
+        frame: &SentFrame,
+        limit: usize,
+        events: &mut VecDeque<Event>,
+    ) {
+        match frame {
+            SentFrame::Stream { id, range, fin } => {
+                let Some(entry) = self.open.get_mut(id) else { return };
+                entry.send.acked(range.clone(), *fin);
+                if entry.send.writer_could_go_on(limit) {
+                    events.push_back(Event::Writable(*id));
+                }
+                self.close_if_done(*id);
+            }
+            SentFrame::Reset(id) => {
+                if let Some(entry) = self.open.get_mut(id) {
+                    entry.send.reset_acked();
+                }
+                self.close_if_done(*id);
+            }
+            SentFrame::Stop(_)
+            | SentFrame::MaxData
+            | SentFrame::MaxStreamData(_)
+            | SentFrame::MaxStreams => {}
+        }
+    }
+
+    /// A frame was lost: what it said is said again, as it stands now.
+    pub(crate) fn frame_lost(&mut self, frame: &SentFrame) {
+        match frame {
+            SentFrame::Stream { id, range, fin } => {
+                if let Some(entry) = self.open.get_mut(id) {
+                    entry.send.lost(range.clone(), *fin);
+                }
+            }
+            SentFrame::Reset(id) => {
+                if let Some(entry) = self.open.get_mut(id) {
+                    entry.send.reset_lost();
+                }
+            }
+            SentFrame::Stop(id) => {
+                if let Some(entry) = self.open.get_mut(id) {
+                    entry.recv.stop_lost();
+                }
+            }
+            SentFrame::MaxStreamData(id) => {
+                if let Some(entry) = self.open.get_mut(id) {
+                    entry.recv.max_lost();
+                }
+            }
+            SentFrame::MaxData => self.credit.tell = true,
+            SentFrame::MaxStreams => self.tell_streams = true,
+        }
+    }
+
+    // ---- what to send
+
+    /// Whether a control frame waits.
+    pub(crate) fn wants_control(&self) -> bool {
+        self.credit.tell
+            || self.tell_streams
+            || self.open.values().any(|entry| {
+                entry.send.wants_reset() || entry.recv.wants_max() || entry.recv.wants_stop()
+            })
+    }
+
+    pub(crate) fn take_max_data(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.credit.tell).then_some(self.credit.received_max)
+    }
+
+    pub(crate) fn take_max_streams(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.tell_streams).then_some(self.streams_max_told)
+    }
+
+    /// A stream with a control frame to send.
+    pub(crate) fn next_with_control(&self) -> Option<StreamId> {
+        let wants = |entry: &Entry| {
+            entry.send.wants_reset() || entry.recv.wants_max() || entry.recv.wants_stop()
+        };
+        self.open.iter().find(|(_, entry)| wants(entry)).map(|(id, _)| *id)
+    }
+
+    pub(crate) fn halves(&mut self, id: StreamId) -> Option<(&mut SendHalf, &mut RecvHalf)> {
+        self.open.get_mut(&id).map(|entry| (&mut entry.send, &mut entry.recv))
+    }
+
+    /// The stream of the class whose turn it is and that has something to send.
+    pub(crate) fn next_to_send(&self, class: Class, pace: Pace) -> Option<StreamId> {
+        let credit = self.credit.sent_room();
+        self.open
+            .iter()
+            .filter(|(_, entry)| entry.send.wants_to_send(credit))
+            .filter(|(_, entry)| class == Class::Bulk || entry.is_sparse(pace))
+            .min_by_key(|(_, entry)| entry.served)
+            .map(|(id, _)| *id)
+    }
+
+    /// Octets never sent before that all streams together may send now.
+    pub(crate) const fn send_credit(&self) -> u64 {
+        self.credit.sent_room()
+    }
+
+    /// A stream sent `octets`, of which `new` were never sent before.
+    pub(crate) fn note_sent(&mut self, id: StreamId, octets: u64, new: u64, now: f64) {
+        self.credit.sent = self.credit.sent.saturating_add(new);
+        self.turn = self.turn.saturating_add(1);
+        if let Some(entry) = self.open.get_mut(&id) {
+            entry.served = self.turn;
+            entry.recent = entry.recent_octets(now) + num::to_f64(octets);
+            entry.recent_at = now;
+        }
+    }
+
+    fn check_unknown(&self, id: StreamId) -> Result<(), Violation> {
+        let index = id.index();
+        if id.opener() == self.side {
+            return if index < self.opened_here {
+                Ok(())
+            } else {
+                Err(Violation("a frame for a stream that was never opened"))
+            };
+        }
+        if index >= self.streams_max_told {
+            return Err(Violation("more streams than allowed"));
+        }
+        Ok(())
+    }
+
+    /// The stream a frame of the peer is for: opened now if it is new, `None` if it is closed.
+    fn entry_for_peer(
+        &mut self,
+        id: StreamId,
+        events: &mut VecDeque<Event>,
+    ) -> Result<Option<&mut Entry>, Violation> {
+        if !self.open.contains_key(&id) {
+            self.check_unknown(id)?;
+            let index = id.index();
+            if id.opener() == self.side || self.seen.contains(&index) {
+                return Ok(None);
+            }
+            self.seen.insert(index..index.saturating_add(1));
+            self.open.insert(id, Entry::new(self.stream_window));
+            events.push_back(Event::Opened(id));
+        }
+        Ok(self.open.get_mut(&id))
+    }
+
+    fn close_if_done(&mut self, id: StreamId) {
+        let is_done =
+            self.open.get(&id).is_some_and(|entry| entry.send.is_done() && entry.recv.is_done());
+        if !is_done {
+            return;
+        }
+        self.open.remove(&id);
+        if id.opener() == self.side {
+            return;
+        }
+        self.streams_closed = self.streams_closed.saturating_add(1);
+        let max = self.streams_closed.saturating_add(self.streams_max);
+        if max.saturating_sub(self.streams_max_told) >= self.streams_max / 2 {
+            self.streams_max_told = max;
+            self.tell_streams = true;
+        }
+    }
+}
+
+/// Whether a packet's pieces can be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    Enough,
+    Full,
+}
+
+impl Entry {
+    fn new(stream_window: u64) -> Self {
+        Self {
+            send: SendHalf::new(INITIAL_STREAM_WINDOW),
+            recv: RecvHalf::new(INITIAL_STREAM_WINDOW, stream_window),
+            recent: 0.0,
+            recent_at: 0.0,
+            served: 0,
+        }
+    }
+
+    fn recent_octets(&self, now: f64) -> f64 {
+        self.recent * (self.recent_at - now).min(0.0).exp()
+    }
+
+    fn is_sparse(&self, pace: Pace) -> bool {
+        let backlog = self.send.unsent().saturating_add(self.send.lost_octets());
+        let allowed = num::to_f64(SPARSE_OCTETS).max(SPARSE_SHARE * pace.rate);
+        backlog <= SPARSE_OCTETS && self.recent_octets(pace.now) <= allowed
+    }
+}
+
+impl Credit {
+    const fn sent_room(&self) -> u64 {
+        self.sent_max.saturating_sub(self.sent)
+    }
+
+    const fn room(&self) -> u64 {
+        self.received_max.saturating_sub(self.received)
+    }
+
+    fn receive(&mut self, octets: u64) -> Result<(), Violation> {
+        if octets > self.room() {
+            return Err(Violation("more data than allowed for all streams"));
+        }
+        self.received = self.received.saturating_add(octets);
+        Ok(())
+    }
+
+    /// Octets were read; more is granted once half the window is used up.
+    fn consume(&mut self, octets: u64) {
+        self.consumed = self.consumed.saturating_add(octets);
+        let ahead = self.received_max.saturating_sub(self.consumed);
+        if ahead < self.granted / 2 {
+            self.received_max = self.consumed.saturating_add(self.window);
+            self.granted = self.window;
+            self.tell = true;
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! The sending half of a stream: what was written, until it is acknowledged.
+//!
+//! ```text
+//!       acknowledged |◄────────── buffer ──────────►|
+//!   ─────────────────┼██░░██▒▒██████┼───────────────┼─────►  offset
+//!                   base          next             end
+//!         ░ in `acked`   ▒ in `lost`, goes first   right of `next`: never sent
+//! ```
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use rangemap::RangeSet;
+
+use crate::error::WriteError;
+use crate::id::ErrorCode;
+use crate::num;
+
+/// The sending half of a stream.
+#[derive(Debug)]
+pub(crate) struct SendHalf {
+    base: u64,
+    buffer: VecDeque<u8>,
+    /// The first offset that was never sent. Never below `base`.
+    next: u64,
+    acked: RangeSet<u64>,
+    lost: RangeSet<u64>,
+    /// The peer lets us send up to this offset.
+    max: u64,
+    state: State,
+    fin: Fin,
+    /// The writer was told `Blocked` and waits for an event.
+    writer_waits: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Given up; the peer must hear of it.
+    Resetting { code: ErrorCode, told: bool },
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fin {
+    /// More may be written.
+    No,
+    /// Nothing more is written; the peer is to be told.
+    Due,
+    Sent,
+    Acked,
+}
+
+/// A piece to send: a range of offsets, and whether the stream ends with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) range: Range<u64>,
+    pub(crate) fin: bool,
+    /// It has been sent before.
+    pub(crate) again: bool,
+}
+
+impl SendHalf {
+    pub(crate) fn new(max: u64) -> Self {
+        Self {
+            base: 0,
+            buffer: VecDeque::new(),
+            next: 0,
+            acked: RangeSet::new(),
+            lost: RangeSet::new(),
+            max,
+            state: State::Open,
+            fin: Fin::No,
+            writer_waits: false,
+        }
+    }
+
+    /// Takes as much of `data` as keeps the buffer within `limit` octets.
+    pub(crate) fn write(&mut self, data: &[u8], limit: usize) -> Result<usize, WriteError> {
+        match self.state {
+            State::Open if self.fin == Fin::No => {}
+            State::Resetting { code, .. } => return Err(WriteError::Stopped(code)),
+            State::Open | State::Done => return Err(WriteError::Finished),
+        }
+        let taken = limit.saturating_sub(self.buffer.len()).min(data.len());
+        if taken == 0 && !data.is_empty() {
+            self.writer_waits = true;
+            return Err(WriteError::Blocked);
+        }
+        self.buffer.extend(data.iter().take(taken));
+        Ok(taken)
+    }
+
+    /// Ends the stream after what was written.
+    pub(crate) fn finish(&mut self) -> Result<(), WriteError> {
+        match (self.state, self.fin) {
+            (State::Open, Fin::No) => {
+                self.fin = Fin::Due;
+                Ok(())
+            }
+            (State::Open | State::Done, _) => Err(WriteError::Finished),
+            (State::Resetting { code, .. }, _) => Err(WriteError::Stopped(code)),
+        }
+    }
+
+    /// Gives the stream up. True: the peer must hear of it.
+    pub(crate) fn reset(&mut self, code: ErrorCode) -> bool {
+        if self.state != State::Open || self.fin == Fin::Acked {
+            return false;
+        }
+        self.state = State::Resetting { code, told: false };
+        self.buffer = VecDeque::new();
+        self.lost = RangeSet::new();
+        self.acked = RangeSet::new();
+        true
+    }
+
+    /// The next piece to send, of at most `len_max` octets and `credit` octets never sent before.
+    pub(crate) fn next_piece(&self, len_max: usize, credit: u64) -> Option<Piece> {
+        if self.state != State::Open {
+            return None;
+        }
+        let len_max = num::len_u64(len_max);
+        if let Some(range) = self.lost.first() {
+            let end = range.end.min(range.start.saturating_add(len_max));
+            let fin = self.fin != Fin::No && end == self.end();
+            return Some(Piece { range: range.start..end, fin, again: true });
+        }
+        let allowed = self.end().min(self.max).min(self.next.saturating_add(credit));
+        let end = allowed.min(self.next.saturating_add(len_max));
+        let fin = self.fin == Fin::Due && end == self.end();
+        if end <= self.next && !fin {
+            return None;
+        }
+        Some(Piece { range: self.next..end.max(self.next), fin, again: false })
+    }
+
+    /// Copies the octets of a piece to `out`, which is as long as the piece.
+    pub(crate) fn copy(&self, piece: &Range<u64>, out: &mut [u8]) {
+        let start = num::to_usize(piece.start.saturating_sub(self.base));
+        let (front, back) = self.buffer.as_slices();
+        let from_front = front.get(start..).unwrap_or_default();
+        let first = from_front.len().min(out.len());
+        let (left, right) = out.split_at_mut(first);
+        left.copy_from_slice(from_front.get(..first).unwrap_or_default());
+        let skip = start.saturating_sub(front.len());
+        let rest = back.get(skip..skip.saturating_add(right.len()));
+        debug_assert!(rest.is_some(), "a piece lies within the buffer");
+        if let Some(rest) = rest {
+            right.copy_from_slice(rest);
+        }
+    }
+
+    /// A piece was sent.
+    pub(crate) fn sent(&mut self, piece: &Piece) {
+        if !piece.range.is_empty() {
+            self.lost.remove(piece.range.clone());
+        }
+        self.next = self.next.max(piece.range.end);
+        if piece.fin && self.fin == Fin::Due {
+            self.fin = Fin::Sent;
+        }
+    }
+
+    /// A piece arrived.
+    pub(crate) fn acked(&mut self, range: Range<u64>, fin: bool) {
+        if self.state != State::Open {
+            return;
+        }
+        if fin {
+            self.fin = Fin::Acked;
+        }
+        let range = range.start.max(self.base)..range.end;
+        if !range.is_empty() {
+            self.acked.insert(range.clone());
+            self.lost.remove(range);
+            self.drop_acked_front();
+        }
+        if self.fin == Fin::Acked && self.buffer.is_empty() {
+            self.state = State::Done;
+        }
+    }
+
+    /// A piece was lost: what of it has not arrived otherwise goes out again.
+    pub(crate) fn lost(&mut self, range: Range<u64>, fin: bool) {
+        if self.state != State::Open {
+            return;
+        }
+        let range = range.start.max(self.base)..range.end;
+        if !range.is_empty() {
+            let missing: Vec<Range<u64>> = self.acked.gaps(&range).collect();
+            self.lost.extend(missing);
+        }
+        if fin && self.fin == Fin::Sent {
+            self.fin = Fin::Due;
+        }
+    }
+
+    /// The peer allows more.
+    pub(crate) fn raise_max(&mut self, max: u64) {
+        self.max = self.max.max(max);
+    }
+
+    /// The reset frame to send, if one is due: its code and the stream's final size.
+    pub(crate) fn take_reset(&mut self) -> Option<(ErrorCode, u64)> {
+        match &mut self.state {
+            State::Resetting { code, told } if !*told => {
+                *told = true;
+                Some((*code, self.next))
+            }
+            State::Resetting { .. } | State::Open | State::Done => None,
+        }
+    }
+
+    pub(crate) fn reset_acked(&mut self) {
+        if matches!(self.state, State::Resetting { .. }) {
+            self.state = State::Done;
+        }
+    }
+
+    pub(crate) fn reset_lost(&mut self) {
+        if let State::Resetting { told, .. } = &mut self.state {
+            *told = false;
+        }
+    }
+
+    pub(crate) const fn wants_reset(&self) -> bool {
+        matches!(self.state, State::Resetting { told: false, .. })
+    }
+
+    /// Something could be sent if the connection's credit allows.
+    pub(crate) fn wants_to_send(&self, credit: u64) -> bool {
+        self.next_piece(1, credit).is_some()
+    }
+
+    /// Octets written and never sent.
+    pub(crate) fn unsent(&self) -> u64 {
+        self.end().saturating_sub(self.next)
+    }
+
+    /// Octets that have been lost and not sent again.
+    pub(crate) fn lost_octets(&self) -> u64 {
+        self.lost.iter().map(|range| range.end.saturating_sub(range.start)).sum()
+    }
+
+    /// The peer has everything, or knows of the reset.
+    pub(crate) const fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
+    /// The waiting writer is to be told, whatever the reason.
+    pub(crate) fn take_waiting_writer(&mut self) -> bool {
+        std::mem::take(&mut self.writer_waits)
+    }
+
+    /// Whether the writer waits while the buffer holds less than `limit` octets.
+    pub(crate) fn writer_could_go_on(&mut self, limit: usize) -> bool {
+        self.writer_waits && self.buffer.len() < limit && self.take_waiting_writer()
+    }
+
+    fn end(&self) -> u64 {
+        self.base.saturating_add(num::len_u64(self.buffer.len()))
+    }
+
+    fn drop_acked_front(&mut self) {
+        let Some(first) = self.acked.first() else { return };
+        if first.start > self.base {
+            return;
+        }
+        let end = first.end;
+        let len = num::to_usize(end.saturating_sub(self.base)).min(self.buffer.len());
+        self.buffer.drain(..len);
+        if self.buffer.is_empty() {
+            self.buffer = VecDeque::new();
+        }
+        self.acked.remove(self.base..end);
+        self.base = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn octets(half: &SendHalf, piece: &Piece) -> Vec<u8> {
+        let mut out = vec![0; (piece.range.end - piece.range.start) as usize];
+        half.copy(&piece.range, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_lost_piece_goes_first_and_only_what_is_missing() {
+        let mut half = SendHalf::new(100);
+        half.write(b"abcdefgh", 100).unwrap();
+        let piece = half.next_piece(6, 100).unwrap();
+        half.sent(&piece);
+        half.acked(2..4, false);
+        half.lost(0..6, false);
+        let again = half.next_piece(10, 100).unwrap();
+        assert_eq!((octets(&half, &again), again.again), (b"ab".to_vec(), true));
+        half.sent(&again);
+        let again = half.next_piece(10, 100).unwrap();
+        assert_eq!(octets(&half, &again), b"ef");
+        half.sent(&again);
+        assert_eq!(octets(&half, &half.next_piece(10, 100).unwrap()), b"gh");
+    }
+
+    #[test]
+    fn the_fin_rides_on_the_last_piece_and_goes_again_when_lost() {
+        let mut half = SendHalf::new(100);
+        half.write(b"ab", 100).unwrap();
+        half.finish().unwrap();
+        let piece = half.next_piece(10, 100).unwrap();
+        assert!(piece.fin);
+        half.sent(&piece);
+        assert_eq!(half.next_piece(10, 100), None);
+        half.acked(0..2, false);
+        half.lost(0..2, true);
+        let piece = half.next_piece(10, 100).unwrap();
+        assert_eq!((piece.range.clone(), piece.fin), (2..2, true));
+        half.sent(&piece);
+        half.acked(2..2, true);
+        assert!(half.is_done());
+    }
+
+    #[test]
+    fn credit_and_window_hold_new_octets_back_but_not_lost_ones() {
+        let mut half = SendHalf::new(4);
+        half.write(b"abcdef", 100).unwrap();
+        assert_eq!(half.next_piece(10, 3).unwrap().range, 0..3);
+        let piece = half.next_piece(10, 100).unwrap();
+        assert_eq!(piece.range, 0..4);
+        half.sent(&piece);
+        assert_eq!(half.next_piece(10, 100), None);
+        half.lost(0..4, false);
+        assert_eq!(half.next_piece(10, 0).unwrap().range, 0..4);
+        half.raise_max(6);
+    }
+
+    #[test]
+    fn a_full_buffer_blocks_and_a_reset_says_how_far_it_came() {
+        let mut half = SendHalf::new(100);
+        assert_eq!(half.write(b"abcdef", 4), Ok(4));
+        assert_eq!(half.write(b"ef", 4), Err(WriteError::Blocked));
+        let piece = half.next_piece(3, 100).unwrap();
+        half.sent(&piece);
+        assert!(half.reset(ErrorCode(9)));
+        assert_eq!(half.take_reset(), Some((ErrorCode(9), 3)));
+        assert_eq!(half.take_reset(), None);
+        half.reset_lost();
+        assert!(half.take_reset().is_some());
+        half.reset_acked();
+        assert!(half.is_done());
+    }
+
+    proptest! {
+        /// Whatever is lost and acknowledged in whatever order, a receiver gets every octet.
+        #[test]
+        fn every_octet_arrives(steps in prop::collection::vec((1..30_usize, any::<bool>()), 60)) {
+            let source: Vec<u8> = (0..=255).collect();
+            let mut half = SendHalf::new(1 << 20);
+            half.write(&source, 1 << 20).unwrap();
+            half.finish().unwrap();
+            let mut got = vec![None; 256];
+            let steps = steps.into_iter().chain(std::iter::repeat((64, true)));
+            for (len, arrives) in steps {
+                let Some(piece) = half.next_piece(len, 1 << 20) else { break };
+                let data = octets(&half, &piece);
+                half.sent(&piece);
+                let start = piece.range.start as usize;
+                if arrives {
+                    for (place, octet) in got[start..].iter_mut().zip(data) {
+                        *place = Some(octet);
+                    }
+                    half.acked(piece.range, piece.fin);
+                } else {
+                    half.lost(piece.range, piece.fin);
+                }
+            }
+            prop_assert!(half.is_done());
+            prop_assert_eq!(got.into_iter().flatten().collect::<Vec<u8>>(), source);
+        }
+    }
+}
