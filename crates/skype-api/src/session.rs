@@ -42,9 +42,11 @@ impl SessionConfig {
 /// Applications came with protocol 5 (Skype 1.4).
 pub const PROTOCOL_MIN: u32 = 5;
 
-/// Commands without a reply, datagrams included. Skype answers at once, so more than this means
-/// that it hangs.
-pub const PENDING_MAX: usize = 256;
+/// Datagrams without a reply. Skype answers at once, so more than this means that it hangs.
+pub const DATAGRAMS_PENDING_MAX: usize = 256;
+
+/// Commands of all kinds without a reply: datagrams never keep a CONNECT or DISCONNECT out.
+pub const PENDING_MAX: usize = 2 * DATAGRAMS_PENDING_MAX;
 
 /// Users being connected to at one time.
 pub const CONNECTS_MAX: usize = 64;
@@ -207,7 +209,7 @@ impl Session {
     /// # Errors
     /// [`SendError`] when the command could not be given.
     pub fn disconnect(&mut self, now: Instant, stream: StreamRef) -> Result<(), SendError> {
-        self.check_stream(stream)?;
+        self.check_stream(stream, PENDING_MAX)?;
         self.alter(now, Asked::Disconnect(stream), Alter::Disconnect(stream));
         Ok(())
     }
@@ -228,7 +230,7 @@ impl Session {
         if text.is_empty() || check_text(text).is_err() {
             return Err(SendError::Text);
         }
-        self.check_stream(stream)?;
+        self.check_stream(stream, DATAGRAMS_PENDING_MAX)?;
         self.alter(now, Asked::Datagram(stream), Alter::Datagram { stream, text });
         Ok(())
     }
@@ -256,11 +258,11 @@ impl Session {
         self.stats
     }
 
-    fn check_stream(&self, stream: StreamRef) -> Result<(), SendError> {
+    fn check_stream(&self, stream: StreamRef, pending_max: usize) -> Result<(), SendError> {
         if !self.is_attached() || !self.streams.is_up(stream) {
             return Err(SendError::NoStream);
         }
-        if self.pending.len() >= PENDING_MAX {
+        if self.pending.len() >= pending_max {
             return Err(SendError::Full);
         }
         Ok(())

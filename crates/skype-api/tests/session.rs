@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use skype_api::session::{
-    COMMAND_TIMEOUT, CONNECT_GRACE, CONNECT_TIMEOUT, ConnectError, EVENTS_MAX, NAME_RETRY,
-    PENDING_MAX, Refusal, SendError,
+    COMMAND_TIMEOUT, CONNECT_GRACE, CONNECT_TIMEOUT, ConnectError, DATAGRAMS_PENDING_MAX,
+    EVENTS_MAX, NAME_RETRY, Refusal, SendError,
 };
 use skype_api::{Event, Output, Session, SessionConfig, StreamRef, UserHandle};
 
@@ -262,10 +262,11 @@ fn refuses_datagrams_skype_could_not_take() {
     assert_eq!(send("bob:1", ""), Err(SendError::Text));
     assert_eq!(send("bob:1", "a\nb"), Err(SendError::Text));
     assert_eq!(send("bob:99", "a"), Err(SendError::NoStream));
-    for _ in 0..PENDING_MAX {
+    for _ in 0..DATAGRAMS_PENDING_MAX {
         assert_eq!(send("bob:1", &"a".repeat(1400)), Ok(()));
     }
     assert_eq!(send("bob:1", "a"), Err(SendError::Full));
+    bench.session.disconnect(bench.now, stream("bob:1")).unwrap();
 }
 
 #[test]

@@ -1,0 +1,209 @@
+//! Commands about programs, users and presence.
+
+use std::time::Instant;
+
+use skype_api::{
+    Command, CommandId, ConnStatus, ErrorCode, Get, Line, Message, UserHandle, UserStatus,
+};
+
+use super::{Caller, ClientId, Overlay, PROTOCOL_MAX, Timer};
+use crate::config::Consent;
+
+/// The last Skype for Linux whose API the references describe in full.
+const VERSION: &str = "2.2.0.35";
+
+/// `BUDDYSTATUS` of somebody in the contact list.
+const BUDDY: &str = "3";
+
+impl Overlay {
+    pub(super) fn carry_out(
+        &mut self,
+        now: Instant,
+        caller: Caller<'_>,
+        command: Command<'_>,
+    ) -> Result<(), ErrorCode> {
+        match command {
+            Command::Name(_) => self.name(now, caller),
+            Command::Protocol(version) => self.protocol(caller, version),
+            Command::Ping => self.reply(caller, Message::Pong),
+            Command::ResetIdleTimer => self.reply(caller, Message::ResetIdleTimer),
+            Command::SearchFriends => {
+                let friends = self.friends(caller.login).map(|(friend, _)| friend).collect();
+                self.reply(caller, Message::Users(friends));
+            }
+            Command::Get(what) => return self.get(caller, what),
+            Command::SetUserStatus(status) => return self.set_status(caller, status),
+            Command::Create(app) => return self.create(caller, app),
+            Command::Delete(app) => return self.delete(caller, app),
+            Command::Alter { app, action } => return self.alter(now, caller, app, action),
+            Command::Unknown { code, .. } => return Err(code),
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, now: Instant, caller: Caller<'_>) {
+        let Some(skype) = self.logins.get(&caller.login) else { return };
+        if skype.consent == Consent::Pending {
+            return;
+        }
+        let id = caller.id.map(|id| id.as_str().to_owned());
+        if skype.consent_delay.is_zero() {
+            return self.consent(caller.client, id.as_deref());
+        }
+        let at = now + skype.consent_delay;
+        self.timers.set(at, Timer::Consent { client: caller.client, id });
+    }
+
+    /// The user has closed the dialog.
+    pub(super) fn consent(&mut self, client: ClientId, id: Option<&str>) {
+        let Some(program) = self.clients.get_mut(&client) else { return };
+        let Some(skype) = self.logins.get(&program.login) else { return };
+        let body = match skype.consent {
+            Consent::Ok => {
+                program.named = true;
+                Message::Ok
+            }
+            // Skype4Java knows a refusal by the bare code only.
+            Consent::Refuse => Message::error(ErrorCode::ACCESS_DENIED),
+            Consent::Pending => return,
+        };
+        let id = id.and_then(|id| CommandId::new(id).ok());
+        self.outbox.push_back((client, Line { id, body }.to_string()));
+    }
+
+    /// Answers, and then tells the program how things stand, as a real Skype was recorded to.
+    fn protocol(&mut self, caller: Caller<'_>, version: u32) {
+        let Some(skype) = self.logins.get(&caller.login) else { return };
+        let status = skype.status;
+        let mut messages = vec![
+            Message::ConnStatus(conn_status(status)),
+            Message::CurrentUserHandle(caller.login),
+            Message::UserStatus(status),
+        ];
+        for (user, shown) in self.friends(caller.login) {
+            messages.push(online_status(user, shown));
+        }
+        self.reply(caller, Message::Protocol(version.min(PROTOCOL_MAX)));
+        for message in messages {
+            self.outbox.push_back((caller.client, message.to_string()));
+        }
+    }
+
+    fn get(&mut self, caller: Caller<'_>, what: Get<'_>) -> Result<(), ErrorCode> {
+        let status = self.logins.get(&caller.login).map_or(UserStatus::Unknown, |l| l.status);
+        let message = match what {
+            Get::UserStatus => Message::UserStatus(status),
+            Get::ConnStatus => Message::ConnStatus(conn_status(status)),
+            Get::CurrentUserHandle => Message::CurrentUserHandle(caller.login),
+            Get::SkypeVersion => Message::SkypeVersion(VERSION),
+            Get::Application { app, property } => {
+                let news = self.app_property(caller.login, app, property)?;
+                Message::Application { app, news }
+            }
+            Get::User { user, property } => {
+                let message = self.user_property(user, property)?;
+                self.reply(caller, message);
+                return Ok(());
+            }
+        };
+        self.reply(caller, message);
+        Ok(())
+    }
+
+    fn user_property<'a>(
+        &self,
+        user: UserHandle,
+        property: &'a str,
+    ) -> Result<Message<'a>, ErrorCode> {
+        let status =
+            self.logins.get(&user).map_or(UserStatus::Unknown, |login| shown(login.status));
+        let known = status != UserStatus::Unknown;
+        let value = match property.to_ascii_uppercase().as_str() {
+            "ONLINESTATUS" => return Ok(online_status(user, status)),
+            "BUDDYSTATUS" if known => BUDDY,
+            "BUDDYSTATUS" => "0",
+            "ISAUTHORIZED" if known => "TRUE",
+            "ISAUTHORIZED" | "ISBLOCKED" => "FALSE",
+            _ => return Err(ErrorCode::GET_USER_PROPERTY),
+        };
+        Ok(Message::User { user, property, value })
+    }
+
+    fn set_status(&mut self, caller: Caller<'_>, status: UserStatus) -> Result<(), ErrorCode> {
+        let settable = match status {
+            UserStatus::Online
+            | UserStatus::Offline
+            | UserStatus::SkypeMe
+            | UserStatus::Away
+            | UserStatus::Na
+            | UserStatus::Dnd
+            | UserStatus::Invisible => true,
+            UserStatus::Unknown | UserStatus::LoggedOut | UserStatus::SkypeOut => false,
+        };
+        let Some(skype) = self.logins.get_mut(&caller.login).filter(|_| settable) else {
+            return Err(ErrorCode::USER_STATUS);
+        };
+        let before = std::mem::replace(&mut skype.status, status);
+        self.reply(caller, Message::UserStatus(status));
+        self.notify(caller.login, &Message::UserStatus(status));
+        if conn_status(before) != conn_status(status) {
+            self.notify(caller.login, &Message::ConnStatus(conn_status(status)));
+        }
+        if status == UserStatus::Offline {
+            self.drop_streams(caller.login);
+        }
+        if shown(before) != shown(status) {
+            let friends: Vec<UserHandle> =
+                self.friends(caller.login).map(|(friend, _)| friend).collect();
+            for friend in friends {
+                self.notify(friend, &online_status(caller.login, shown(status)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everybody else, with what is shown of them.
+    fn friends(&self, login: UserHandle) -> impl Iterator<Item = (UserHandle, UserStatus)> {
+        self.logins
+            .iter()
+            .filter(move |(user, _)| **user != login)
+            .map(|(&user, skype)| (user, shown(skype.status)))
+    }
+}
+
+/// What others see.
+const fn shown(status: UserStatus) -> UserStatus {
+    match status {
+        UserStatus::Invisible => UserStatus::Offline,
+        UserStatus::Unknown
+        | UserStatus::Offline
+        | UserStatus::Online
+        | UserStatus::SkypeMe
+        | UserStatus::Away
+        | UserStatus::Na
+        | UserStatus::Dnd
+        | UserStatus::LoggedOut
+        | UserStatus::SkypeOut => status,
+    }
+}
+
+fn conn_status(status: UserStatus) -> ConnStatus {
+    if status == UserStatus::Offline { ConnStatus::Offline } else { ConnStatus::Online }
+}
+
+const fn status_name(status: UserStatus) -> &'static str {
+    match status {
+        UserStatus::Unknown => "UNKNOWN",
+        UserStatus::Offline | UserStatus::Invisible | UserStatus::LoggedOut => "OFFLINE",
+        UserStatus::Online => "ONLINE",
+        UserStatus::SkypeMe => "SKYPEME",
+        UserStatus::Away => "AWAY",
+        UserStatus::Na => "NA",
+        UserStatus::Dnd => "DND",
+        UserStatus::SkypeOut => "SKYPEOUT",
+    }
+}
+
+const fn online_status<'a>(user: UserHandle, status: UserStatus) -> Message<'a> {
+    Message::User { user, property: "ONLINESTATUS", value: status_name(status) }
+}
