@@ -187,6 +187,13 @@ impl UnixAttach {
         self.output.len() - self.written
     }
 
+    /// Octets of one line, without its LF, that [`try_send`](Self::try_send) would take now. Ask
+    /// before a [`Session`](crate::Session) is polled: a line it gave out is not given again.
+    #[must_use]
+    pub const fn room(&self) -> usize {
+        self.output_max.saturating_sub(self.waiting() + 1)
+    }
+
     /// Lines that came in and were no message.
     #[must_use]
     pub const fn nonsense(&self) -> u64 {
