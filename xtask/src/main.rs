@@ -1,3 +1,52 @@
-//! The chores of the project.
+//! The chores of the project: `cargo xtask tidy` and `cargo xtask test`.
+#![expect(clippy::print_stdout, reason = "telling the developer is what chores are for")]
 
-fn main() {}
+mod layers;
+mod test;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check what no compiler checks: the layers, each file's purpose, white space; report sizes
+    Tidy,
+    /// Run everything that tells whether the project works
+    Test {
+        /// Also what takes long: ignored tests, eight times the cases per property, every bench once
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// How a chore ended; what went wrong is printed by then.
+enum Outcome {
+    Clean,
+    Failed,
+}
+
+fn main() -> Result<ExitCode> {
+    let root = tree::root()?;
+    let outcome = match Args::parse().chore {
+        Chore::Tidy => tidy::run(&root)?,
+        Chore::Test { all } => {
+            test::run(&root, if all { test::Extent::All } else { test::Extent::Usual })?
+        }
+    };
+    Ok(match outcome {
+        Outcome::Clean => ExitCode::SUCCESS,
+        Outcome::Failed => ExitCode::FAILURE,
+    })
+}

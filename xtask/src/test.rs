@@ -1,0 +1,98 @@
+//! `cargo xtask test`: everything that tells whether the project works, stage by stage.
+
+mod packages;
+mod stage;
+mod tally;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{Outcome, layers, tidy, tree};
+use stage::{Run, Stages};
+
+/// How much to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What a change must pass.
+    Usual,
+    /// What a night has time for.
+    All,
+}
+
+/// The usual 256 cases per property, eight times.
+const PROPTEST_CASES_ALL: &str = "2048";
+
+/// Runs all stages, the failed ones notwithstanding, and closes with one line of numbers.
+pub(crate) fn run(root: &Path, extent: Extent) -> Result<Outcome> {
+    let mut stages = Stages::start();
+    stages.run("system packages", packages::ensure)?;
+    stages.run("tidy", || tidy::run(root).map(Run::from))?;
+    stages.run("tests", || stage::counted(&mut tests(root, extent)))?;
+    stages.run("pure crates alone", || pure_crates(root))?;
+    for example in examples(root)? {
+        let name = example.strip_prefix(root).unwrap_or(&example).display().to_string();
+        stages.run(&name, || stage::command(&mut run_example(root, &example)))?;
+    }
+    if extent == Extent::All {
+        stages.run("benches, each once", || stage::command(&mut benches(root)))?;
+    }
+    Ok(stages.close())
+}
+
+fn cargo(root: &Path) -> Command {
+    // The cargo that runs us, for another may be first in the path.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root);
+    command
+}
+
+/// Unit, integration and documentation tests; fuzz corpora are replayed by tests among them.
+fn tests(root: &Path, extent: Extent) -> Command {
+    let mut command = cargo(root);
+    command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    if extent == Extent::All {
+        command.env("PROPTEST_CASES", PROPTEST_CASES_ALL).args(["--", "--include-ignored"]);
+    }
+    command
+}
+
+/// A pure crate that builds only because another asks for its features would fail its first user.
+fn pure_crates(root: &Path) -> Result<Run> {
+    let mut all = Run::passed();
+    for package in layers::pure() {
+        let mut check = cargo(root);
+        check.args(["check", "--quiet", "--no-default-features", "--lib", "--package", package]);
+        all.add(stage::command(&mut check)?);
+    }
+    Ok(all)
+}
+
+/// The packages that use ours as a stranger would, from outside of the workspace.
+fn examples(root: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let dir = root.join("docs/examples");
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut manifests = tree::files(&dir, &["toml"]).context("looking for examples")?;
+    manifests.retain(|path| path.ends_with("Cargo.toml"));
+    Ok(manifests)
+}
+
+fn run_example(root: &Path, manifest: &Path) -> Command {
+    let mut command = cargo(root);
+    command
+        .args(["run", "--quiet", "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(root.join("target/examples"));
+    command
+}
+
+fn benches(root: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["bench", "--package", "benches", "--", "--test"]);
+    command
+}

@@ -1,0 +1,57 @@
+//! The system packages the tests need: installed where that is simple, named where it is not.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+use super::stage::{self, Run};
+
+/// Programs the end-to-end tests run, each with the Debian package that has it.
+const NEEDED: &[(&str, &str)] = &[("curl", "curl")];
+
+/// Sees to it that every program in [`NEEDED`] is there.
+pub(super) fn ensure() -> Result<Run> {
+    let missing =
+        || NEEDED.iter().filter(|(program, _)| !runs(program)).map(|(_, package)| *package);
+    let packages: Vec<_> = missing().collect();
+    if packages.is_empty() {
+        return Ok(Run::passed());
+    }
+    if is_root() && Path::new("/etc/debian_version").exists() {
+        install(&packages)?;
+    }
+    if missing().next().is_none() {
+        return Ok(Run::passed());
+    }
+    let packages = packages.join(" ");
+    println!("error: the tests need {packages}: install it first, for instance by one of");
+    println!("  sudo apt-get install -y {packages}");
+    println!("  sudo dnf install -y {packages}");
+    println!("  sudo apk add {packages}");
+    println!("  brew install {packages}");
+    Ok(Run::failed())
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let mut install = Command::new("apt-get");
+    install.args(["install", "-y", "--no-install-recommends"]).args(packages);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    if stage::command(&mut install)?.passed {
+        return Ok(());
+    }
+    // A fresh image has no package lists yet.
+    if stage::command(Command::new("apt-get").arg("update"))?.passed {
+        stage::command(&mut install)?;
+    }
+    Ok(())
+}
+
+fn runs(program: &str) -> bool {
+    let status = Command::new(program).arg("--version").stdout(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
