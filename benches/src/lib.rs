@@ -1,1 +1,9 @@
-//! What the benches share: the workload, and the relays it runs over.
+//! What the benches share: the work that is done, and the relays it is done over.
+//!
+//! Everything here runs in virtual time: the same seed gives the same figures, octet for octet.
+
+pub mod endpoint;
+pub mod run;
+
+pub use endpoint::{Endpoint, Handler, Ping};
+pub use run::{Load, Outcome, Run};

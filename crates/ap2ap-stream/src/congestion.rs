@@ -17,6 +17,8 @@ pub(crate) struct Sent {
     pub(crate) now: Seconds,
     pub(crate) number: u64,
     pub(crate) octets: f64,
+    /// What becomes of it will be told.
+    pub(crate) is_tracked: bool,
 }
 
 /// What became of a packet.

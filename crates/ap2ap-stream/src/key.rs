@@ -183,7 +183,7 @@ mod tests {
             let octets = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
             <[u8; 32]>::try_from(octets).unwrap()
         };
-        let secret = "77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a";
+        let secret = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
         let public = "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a";
         let derived = SecretKey::from_octets(octets(secret)).public();
         assert_eq!(derived, PublicKey::from_octets(octets(public)));

@@ -5,7 +5,7 @@
 
 use blake2::Blake2sMac;
 use blake2::digest::consts::U16;
-use blake2::digest::{FixedOutput, KeyInit, Update};
+use blake2::digest::{FixedOutput, Update};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};

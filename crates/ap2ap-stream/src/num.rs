@@ -24,11 +24,6 @@ pub(crate) const fn to_usize(count: u64) -> usize {
     if count > usize::MAX as u64 { usize::MAX } else { count as usize }
 }
 
-/// The low octet of a number.
-pub(crate) const fn low_octet(value: u64) -> u8 {
-    (value & 0xff) as u8
-}
-
 /// A duration from seconds, 0 for negative and not-a-number, at most an hour.
 pub(crate) fn seconds(value: f64) -> Duration {
     const HOUR_S: f64 = 3600.0;

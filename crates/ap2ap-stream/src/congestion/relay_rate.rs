@@ -85,6 +85,9 @@ struct Train {
     /// The first packet of the train is this number or later.
     first: Option<u64>,
     began_at: Seconds,
+    /// The next datagram did not fit any more.
+    full: bool,
+    /// There was nothing more to send.
     application_limited: bool,
 }
 
@@ -92,10 +95,12 @@ struct Train {
 struct Growth {
     gain: f64,
     gain_max: f64,
-    /// Octets sent when the rate was raised last.
-    raised_at: f64,
     /// Only packets sent after this prove the present rate.
     since: Seconds,
+    /// Of these, what has arrived: octets, and when the first and the last were sent.
+    proof: f64,
+    first_sent_at: Option<Seconds>,
+    last_sent_at: Seconds,
 }
 
 #[derive(Debug)]
@@ -162,7 +167,7 @@ impl RelayRate {
         self.probe_interval = PROBE_INTERVAL_S.0;
         let gain_max = if self.is_policed() { 1.25 } else { 2.0 };
         let gain = gain.min(gain_max);
-        self.phase = Phase::Grow(Growth { gain, gain_max, raised_at: self.position, since: now });
+        self.phase = Phase::Grow(Growth::new(gain, gain_max, now));
         self.losses.restart(now);
     }
 
@@ -264,7 +269,7 @@ impl RelayRate {
         };
         train.arrived += octets(acked);
         train.lost += octets(lost);
-        let is_out = train.sent >= train.planned || train.application_limited;
+        let is_out = train.full || train.application_limited;
         let is_known = train.arrived + train.lost >= train.sent - 1.0;
         let is_late = now > train.began_at + 3.0 * self.round_trip.least + 0.5;
         if !is_out || !(is_known || is_late) || train.arrived <= 0.0 {
@@ -284,32 +289,36 @@ impl RelayRate {
 
     /// Raises the rate when packets sent at the present one came through without a queue.
     fn advance_growth(&mut self, now: Seconds, acked: &[Outcome]) {
-        let policed = self.is_policed();
         let rate = self.rate;
-        let chance = self.chance();
+        let needed = if self.is_policed() {
+            1.5 * self.burst.clamp(1500.0, 4000.0)
+        } else {
+            5.0 * datagram_octets(rate, 0.04)
+        };
+        let allowed = 2.0 + 2.0 * self.chance() * self.losses.outcome_count();
+        let too_many_lost = self.losses.lost_count() > allowed;
         let Phase::Grow(growth) = &mut self.phase else { return };
-        if !acked.iter().any(|packet| packet.sent_at > growth.since) {
-            return;
+        for packet in acked {
+            growth.take_proof(packet);
         }
-        let (lost, outcomes) = (self.losses.lost_count(), self.losses.outcome_count());
-        if lost > 2.0 + 2.0 * chance * outcomes {
-            // Too fast for a policer, or bad luck: the last proven rate, then the slow test.
+        if too_many_lost {
+            // Too fast for a policer, or bad luck: back to the last proven rate.
             let proven = rate / growth.gain;
             self.enter_cruise(now, proven);
             return;
         }
-        let needed = if policed {
-            0.3 * self.burst.clamp(1500.0, 4000.0) / (1.0 - 1.0 / growth.gain)
-        } else {
-            5.0 * datagram_octets(rate, 0.04)
-        };
-        if self.position - growth.raised_at < needed {
+        if growth.proof < needed {
             return;
         }
-        self.rate = rate * growth.gain;
-        growth.gain = (growth.gain * 1.1).min(growth.gain_max);
-        growth.raised_at = self.position;
-        growth.since = now;
+        if growth.achieved() < 0.7 * rate {
+            // Something else holds the data back: there is nothing to learn here.
+            self.enter_cruise(now, rate);
+            return;
+        }
+        let gain = (growth.gain * 1.1).min(growth.gain_max);
+        let gain_max = growth.gain_max;
+        self.rate = rate * gain;
+        self.phase = Phase::Grow(Growth::new(gain, gain_max, now));
         self.losses.restart(now);
     }
 
@@ -397,7 +406,9 @@ impl Controller for RelayRate {
         self.position += sent.octets;
         self.pacer.leak(sent.now, rate);
         self.pacer.add(sent.octets);
-        if let Phase::Start(train) = &mut self.phase {
+        if let Phase::Start(train) = &mut self.phase
+            && sent.is_tracked
+        {
             if train.first.is_none() {
                 train.first = Some(sent.number);
                 train.began_at = sent.now;
@@ -463,8 +474,12 @@ impl Controller for RelayRate {
     fn permission(&mut self, now: Seconds, octets: f64, in_flight: f64) -> Permission {
         if let Phase::Start(train) = &mut self.phase {
             train.application_limited = false;
-            let fits = train.sent + octets <= train.planned.max(octets);
-            return if fits { Permission::Now } else { Permission::AfterAck };
+            if in_flight <= 0.0 && train.full {
+                // All of it was swallowed by a silence.
+                *train = Train { planned: train.planned, ..Train::default() };
+            }
+            train.full = train.sent + octets > train.planned.max(octets);
+            return if train.full { Permission::AfterAck } else { Permission::Now };
         }
         if let Phase::Cruise { probe_at } = self.phase
             && now >= probe_at
@@ -486,8 +501,7 @@ impl Controller for RelayRate {
     fn wants_ack_now(&self, octets: f64) -> bool {
         match &self.phase {
             Phase::Start(train) => {
-                train.sent + octets + DATAGRAM_MIN_OCTETS > train.planned
-                    || train.application_limited
+                train.sent + 2.0 * octets > train.planned || train.application_limited
             }
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => false,
         }
@@ -519,6 +533,26 @@ impl Controller for RelayRate {
                 self.rate.mul_add(time, 2.0 * self.datagram_octets())
             }
         }
+    }
+}
+
+impl Growth {
+    const fn new(gain: f64, gain_max: f64, since: Seconds) -> Self {
+        Self { gain, gain_max, since, proof: 0.0, first_sent_at: None, last_sent_at: since }
+    }
+
+    fn take_proof(&mut self, packet: &Outcome) {
+        if packet.sent_at > self.since {
+            self.proof += packet.octets;
+            self.first_sent_at.get_or_insert(packet.sent_at);
+            self.last_sent_at = self.last_sent_at.max(packet.sent_at);
+        }
+    }
+
+    /// The rate at which the proof was sent.
+    fn achieved(&self) -> f64 {
+        let first = self.first_sent_at.unwrap_or(self.since);
+        self.proof / (self.last_sent_at - first).max(0.001)
     }
 }
 

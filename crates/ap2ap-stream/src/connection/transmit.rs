@@ -378,8 +378,10 @@ impl Connection {
             self.idle.spoke = now;
             self.idle.asked.get_or_insert(now);
         }
+        let is_tracked = frames.is_some();
         let number = self.sent.sent(now, octets, frames);
-        let sent = Sent { now: self.clock.seconds(now), number, octets: num::to_f64(octets) };
+        let seconds = self.clock.seconds(now);
+        let sent = Sent { now: seconds, number, octets: num::to_f64(octets), is_tracked };
         if let Some(path) = &mut self.path {
             path.controller.on_sent(sent);
         }

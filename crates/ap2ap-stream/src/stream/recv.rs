@@ -193,10 +193,6 @@ impl RecvHalf {
         matches!(self.state, State::Done)
     }
 
-    pub(crate) const fn highest(&self) -> u64 {
-        self.highest
-    }
-
     /// Octets that left the window: read ones while open, all that came once it is given up.
     pub(crate) const fn consumed(&self) -> u64 {
         match self.state {

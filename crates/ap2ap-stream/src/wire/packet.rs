@@ -19,9 +19,6 @@ pub(crate) const KIND_ANSWER: u8 = 0x81;
 /// Packet numbers stay below this: the nonce keeps 40 bits for them (docs/wire.md).
 pub(crate) const PACKET_NUMBER_END: u64 = 1 << 40;
 
-/// The most octets a header takes.
-pub(crate) const HEADER_LEN_MAX: usize = 5;
-
 /// What the first octet says a datagram is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -116,7 +113,7 @@ mod tests {
             let number = unacked + flight;
             let expected = unacked + seen.min(flight);
             let len = number_len(number, unacked);
-            let mut buf = [0; HEADER_LEN_MAX];
+            let mut buf = [0; 5];
             let mut writer = Writer::new(&mut buf);
             write_header(&mut writer, number, len);
             let used = writer.len();

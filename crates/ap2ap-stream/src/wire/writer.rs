@@ -20,10 +20,6 @@ impl<'a> Writer<'a> {
         self.len
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Octets that still fit.
     pub(crate) const fn room(&self) -> usize {
         self.buf.len().saturating_sub(self.len)

@@ -1,0 +1,211 @@
+//! A run of some work over some relay, and its figures.
+
+use std::time::{Duration, Instant};
+
+use ap2ap_stream::{Acceptor, Config, Connection, PathId, SecretKey, Stats};
+use relay_sim::{LinkPlan, Node, Pair};
+
+use crate::endpoint::{Dress, Endpoint};
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// One bulk upload.
+    Bulk,
+    /// One bulk upload beside a 100-octet request and its echo every 500 ms.
+    Interactive,
+    /// Bulk in both directions.
+    Duplex,
+    /// One bulk download beside requests: what a browser does.
+    Download,
+}
+
+/// A run to be made.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Client to bridge.
+    pub up: LinkPlan,
+    /// Bridge to client.
+    pub down: LinkPlan,
+    /// What is done.
+    pub load: Load,
+    /// For how long.
+    pub time: Duration,
+    /// How datagrams look on the link.
+    pub dress: Dress,
+    /// The longest datagram, in octets.
+    pub payload_max: usize,
+    /// All randomness.
+    pub seed: u64,
+}
+
+/// The figures of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Bulk octets delivered in order at the bridge, and at the client.
+    pub delivered: (u64, u64),
+    /// Octets of datagrams that entered each link.
+    pub wire: (u64, u64),
+    /// Datagrams that each link lost.
+    pub dropped: (u64, u64),
+    /// How long each request took, in milliseconds, sorted; an unanswered one counts with its age.
+    pub pings_ms: Vec<f64>,
+    /// When bulk octets arrived, since the start.
+    pub deliveries: Vec<(Duration, u64)>,
+    /// The client's and the bridge's counters.
+    pub stats: (Stats, Stats),
+    /// What must never happen, if it did.
+    pub fault: Option<String>,
+}
+
+/// A bridge that is made of the first message.
+#[derive(Debug)]
+struct Bridge {
+    acceptor: Acceptor,
+    endpoint: Option<Endpoint>,
+    dress: Dress,
+    payload_max: usize,
+    duplex: bool,
+}
+
+/// Bulk never ends within a run.
+const ENDLESS: u64 = 1 << 40;
+
+/// The wall clock of both ends.
+const WALL: Duration = Duration::from_secs(1_800_000_000);
+
+impl Run {
+    /// The usual run over one kind of link: a minute of it.
+    #[must_use]
+    pub fn new(link: impl Into<LinkPlan>, load: Load) -> Self {
+        let up = link.into();
+        Self {
+            down: up.clone(),
+            up,
+            load,
+            time: Duration::from_secs(60),
+            dress: Dress::Plain,
+            payload_max: 1200,
+            seed: 1,
+        }
+    }
+
+    /// Makes the run.
+    #[must_use]
+    pub fn run(&self) -> Outcome {
+        let start = origin();
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_be_bytes());
+        let key = SecretKey::from_octets([42; 32]);
+        let config = Config::default();
+        let connection =
+            Connection::connect(key.public(), config.clone(), seed, WALL, start);
+        let mut client = Endpoint::new(connection, self.dress);
+        match self.load {
+            Load::Bulk | Load::Interactive | Load::Duplex => client.put(start, ENDLESS),
+            Load::Download => client.get(start, ENDLESS),
+        }
+        if matches!(self.load, Load::Interactive | Load::Download) {
+            client.ping(start, Duration::from_millis(500));
+        }
+        client.add_path(start, self.payload_max);
+        seed[8] = 1;
+        let bridge = Bridge {
+            acceptor: Acceptor::new(key, config, seed),
+            endpoint: None,
+            dress: self.dress,
+            payload_max: self.payload_max,
+            duplex: self.load == Load::Duplex,
+        };
+        let (up, down) =
+            (self.up.build(2 * self.seed, start), self.down.build(2 * self.seed + 1, start));
+        let mut pair = Pair::new(start, client, bridge, up, down);
+        pair.run_until(start + self.time);
+        outcome(&pair, start, start + self.time)
+    }
+}
+
+impl Outcome {
+    /// The time that a share of the requests took at most, in milliseconds.
+    #[must_use]
+    pub fn ping_ms(&self, share: f64) -> f64 {
+        let last = self.pings_ms.len().saturating_sub(1);
+        let index = share * f64::from(u32::try_from(last).unwrap_or(u32::MAX));
+        #[expect(clippy::as_conversions, reason = "an index between 0 and the last")]
+        self.pings_ms.get(index.round() as usize).copied().unwrap_or(f64::NAN)
+    }
+}
+
+fn outcome(pair: &Pair<Endpoint, Bridge>, start: Instant, end: Instant) -> Outcome {
+    let client = &pair.a;
+    let bridge = pair.b.endpoint.as_ref();
+    let mut pings_ms: Vec<f64> = client
+        .pings
+        .iter()
+        .map(|ping| ping.answered.unwrap_or(end).saturating_duration_since(ping.asked))
+        .map(|took| took.as_secs_f64() * 1000.0)
+        .collect();
+    pings_ms.sort_by(f64::total_cmp);
+    let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
+    let receiver = bridge.filter(|bridge| !bridge.delivered.is_empty()).unwrap_or(client);
+    let since_start = |(at, octets): &(Instant, u64)| (at.duration_since(start), *octets);
+    Outcome {
+        delivered: (bridge.map_or(0, Endpoint::delivered_octets), client.delivered_octets()),
+        wire: (up.entered.octets, down.entered.octets),
+        dropped: (up.dropped().packets, down.dropped().packets),
+        pings_ms,
+        deliveries: receiver.delivered.iter().map(since_start).collect(),
+        stats: (
+            client.connection.stats(),
+            bridge.map(|bridge| bridge.connection.stats()).unwrap_or_default(),
+        ),
+        fault: client.fault.clone().or_else(|| bridge.and_then(|bridge| bridge.fault.clone())),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "virtual time needs an origin; its value is unused")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+impl Bridge {
+    fn accept(&mut self, now: Instant, datagram: &[u8]) {
+        let mut octets = Vec::new();
+        let first = match self.dress {
+            Dress::Plain => datagram,
+            Dress::Armoured => {
+                let text = std::str::from_utf8(datagram).unwrap_or_default();
+                if armour::decode(text, &mut octets).is_err() {
+                    return;
+                }
+                &octets
+            }
+        };
+        let path = (PathId(0), self.payload_max);
+        if let Ok(connection) = self.acceptor.handle_first(now, WALL, path, first) {
+            let mut endpoint = Endpoint::new(connection, self.dress);
+            endpoint.add_path(now, self.payload_max);
+            if self.duplex {
+                endpoint.put(now, ENDLESS);
+            }
+            self.endpoint = Some(endpoint);
+        }
+    }
+}
+
+impl Node for Bridge {
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match &mut self.endpoint {
+            Some(endpoint) => endpoint.handle_datagram(now, datagram),
+            None => self.accept(now, datagram),
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        self.endpoint.as_mut().is_some_and(|endpoint| endpoint.poll_transmit(now, buf))
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        self.endpoint.as_ref().and_then(Node::next_at)
+    }
+}
