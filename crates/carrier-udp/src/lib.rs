@@ -1,1 +1,9 @@
-//! The carrier over plain UDP: for tests, direct paths and as the simplest example of a carrier.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod address;
+mod carrier;
+mod paths;
+
+pub use crate::carrier::{Counters, PAYLOAD_MAX, UdpCarrier};
+pub use crate::paths::PATHS_MAX;
