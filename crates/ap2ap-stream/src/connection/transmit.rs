@@ -30,6 +30,10 @@ const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
 /// A probe carries no more than this, in octets: it may be going nowhere.
 const PROBE_OCTETS: usize = 300;
 
+/// The first message and the answer are no longer, in octets. They are repeated as they are, so they
+/// must pass the narrowest relay there is: one that lets 500 octets of AP2AP text through a second.
+const HANDSHAKE_DATAGRAM_MAX: usize = 400;
+
 /// Why the next packet is made, and so what goes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
@@ -88,7 +92,7 @@ impl Connection {
             return None;
         }
         if opening.first.is_none() {
-            self.make_first(now, buf.len())?;
+            self.make_first(now, buf.len().min(HANDSHAKE_DATAGRAM_MAX))?;
         }
         let State::Opening(opening) = &mut self.state else { return None };
         let waits = FIRST_REPEAT_AFTER.mul_f64(1.5_f64.powi(i32::try_from(opening.repeats).unwrap_or(9).min(9)));
@@ -124,7 +128,7 @@ impl Connection {
     fn transmit_answer(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         let State::Answering(answering) = &self.state else { return None };
         if answering.answer.is_none() {
-            self.make_answer(now, buf.len())?;
+            self.make_answer(now, buf.len().min(HANDSHAKE_DATAGRAM_MAX))?;
         }
         let State::Answering(answering) = &mut self.state else { return None };
         answering.answer_due = false;

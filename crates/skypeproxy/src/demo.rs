@@ -1,0 +1,113 @@
+//! `skypeproxy demo`: overlay, bridge, client and a small web page in one process.
+//!
+//! ```text
+//!   curl ─ SOCKS ─ client ─ Unix socket ─ Skype "demo.client"
+//!                                              │ throttled relay
+//!   page, echo ─ TCP ─ bridge ─ Unix socket ─ Skype "demo.bridge"
+//! ```
+
+mod body;
+mod check;
+mod far_end;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, Running};
+use tokio_util::sync::CancellationToken;
+use tunnel::{Bridge, Client, ForwardList, Session};
+
+use crate::args::DemoArgs;
+use crate::carriers::{self, CarrierSpec};
+use crate::{client, key_file, log, signals};
+use far_end::FarEnd;
+
+/// The two logins of the demo.
+const CLIENT: &str = "demo.client";
+const BRIDGE: &str = "demo.bridge";
+
+/// Runs the demo, or its check.
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let stop = signals::stop_token()?;
+    let front = client::listen_socks(args.listen).await?;
+    let socks = front.local_addr()?;
+    let far_end = FarEnd::start(args.seed).await?;
+    let dir = tempfile::tempdir().context("cannot make a directory for the sockets")?;
+    let config = overlay_config(&args, dir.path());
+    let overlay = skype_emu::serve(&config).await.context("cannot run the overlay")?;
+    let (bridge, client) = join(&config, &far_end).await?;
+    log::say(&format!(
+        "relay {} bytes/s, round trip {} ms, loss {}, seed {}",
+        args.relay_rate, args.rtt, args.loss, args.seed
+    ));
+    log::give(&format!("listening on {socks}"));
+
+    let bridge = tokio::spawn(bridge.run(stop.clone()));
+    let client = tokio::spawn(client.run(front, stop.clone()));
+    let code = if args.check {
+        run_check(&args, socks, &far_end, &overlay, &stop).await
+    } else {
+        let url = format!("http://{}/", far_end.page);
+        log::say("try it:");
+        log::give(&format!("curl --socks5-hostname {socks} {url}"));
+        stop.cancelled().await;
+        Ok(ExitCode::SUCCESS)
+    };
+    stop.cancel();
+    client.await.context("the client failed")?;
+    bridge.await.context("the bridge failed")?;
+    overlay.shutdown().await;
+    code
+}
+
+async fn run_check(
+    args: &DemoArgs,
+    socks: std::net::SocketAddr,
+    far_end: &FarEnd,
+    overlay: &Running,
+    stop: &CancellationToken,
+) -> anyhow::Result<ExitCode> {
+    let plan = check::Plan { socks, page: far_end.page, echo: far_end.echo, args };
+    let report = tokio::select! {
+        report = check::run(&plan) => report,
+        () = stop.cancelled() => anyhow::bail!("interrupted"),
+    };
+    let lost = overlay.stats().iter().map(|route| route.datagrams_lost).sum();
+    let report = report?.with_lost(lost);
+    report.print(args.json)?;
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridge, Client)> {
+    let key = key_file::random_key()?;
+    let mut specs = config.logins.iter().map(|login| CarrierSpec::SkypeUnix(login.socket.clone()));
+    let (client_spec, bridge_spec) =
+        specs.next().zip(specs.next()).context("the demo has two logins")?;
+    let bridge_endpoint = carriers::bridge_endpoint(&bridge_spec, &key).await?;
+    let client_endpoint = carriers::client_endpoint(&client_spec, &key.public()).await?;
+    let peer = format!("skype:{BRIDGE}").parse().context("the demo's own login")?;
+    let endpoints = vec![(client_spec.scheme().to_owned(), client_endpoint)];
+    let session = Session::new(endpoints, vec![peer], key.public())?;
+    let forward = ForwardList::new([far_end.page, far_end.echo]);
+    Ok((Bridge::new(vec![bridge_endpoint], forward), Client::new(session)))
+}
+
+fn overlay_config(args: &DemoArgs, dir: &std::path::Path) -> OverlayConfig {
+    let login = |name: &str| LoginConfig {
+        name: name.to_owned(),
+        socket: dir.join(format!("{name}.sock")),
+        consent: Consent::default(),
+        consent_ms: 0,
+    };
+    OverlayConfig {
+        seed: args.seed,
+        logins: vec![login(CLIENT), login(BRIDGE)],
+        link: LinkConfig {
+            rate: Some(args.relay_rate),
+            rtt_ms: Some(args.rtt),
+            loss: Some(args.loss),
+            ..LinkConfig::default()
+        },
+        ..OverlayConfig::default()
+    }
+}

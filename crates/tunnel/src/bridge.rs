@@ -1,0 +1,153 @@
+//! The far end: takes streams, dials their targets, carries octets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ap2ap_tokio::{Connection, Endpoint, Stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, debug_span, info};
+use tunnel_proto::{Answer, Cause, Open};
+
+use crate::code;
+use crate::dial::ForwardList;
+use crate::splice::splice;
+
+/// Streams that a bridge serves at once; more are reset. Each holds a socket and about 20 KiB.
+pub const STREAMS_MAX: usize = 2048;
+
+/// A stream whose opening message takes longer is reset.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The far end of the tunnel.
+#[derive(Debug)]
+pub struct Bridge {
+    endpoints: Vec<Endpoint>,
+    forward: Arc<ForwardList>,
+    streams: Arc<Semaphore>,
+}
+
+impl Bridge {
+    /// A bridge that is reached through `endpoints` and forwards to the targets of `forward` only.
+    #[must_use]
+    pub fn new(endpoints: Vec<Endpoint>, forward: ForwardList) -> Self {
+        let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+        Self { endpoints, forward: Arc::new(forward), streams }
+    }
+
+    /// Serves until `stop` is cancelled, or until every carrier is gone. Streams that are open then
+    /// are reset.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        for endpoint in self.endpoints.clone() {
+            let (forward, streams) = (Arc::clone(&self.forward), Arc::clone(&self.streams));
+            tasks.spawn(serve_endpoint(endpoint, forward, streams));
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = async { while tasks.join_next().await.is_some() {} } => {
+                info!("every carrier is gone");
+            }
+        }
+        tasks.shutdown().await;
+        for endpoint in &self.endpoints {
+            endpoint.shutdown(code::STOPPING, "the bridge stops").await;
+        }
+    }
+}
+
+async fn serve_endpoint(endpoint: Endpoint, forward: Arc<ForwardList>, streams: Arc<Semaphore>) {
+    let mut connections = JoinSet::new();
+    let mut count: u64 = 0;
+    while let Some(connection) = endpoint.accept().await {
+        while connections.try_join_next().is_some() {}
+        let span = debug_span!("conn", id = count);
+        count = count.saturating_add(1);
+        let served = serve_connection(connection, Arc::clone(&forward), Arc::clone(&streams));
+        connections.spawn(served.instrument(span));
+    }
+}
+
+async fn serve_connection(
+    connection: Connection,
+    forward: Arc<ForwardList>,
+    streams: Arc<Semaphore>,
+) {
+    info!("a client connected");
+    let mut tasks = JoinSet::new();
+    while let Some(mut stream) = connection.accept_stream().await {
+        while tasks.try_join_next().is_some() {}
+        let Ok(permit) = Arc::clone(&streams).try_acquire_owned() else {
+            stream.reset(code::BUSY);
+            stream.stop(code::BUSY);
+            continue;
+        };
+        let span = debug_span!("stream", id = %stream.id());
+        let forward = Arc::clone(&forward);
+        let served = async move {
+            serve_stream(stream, &forward).await;
+            drop(permit);
+        };
+        tasks.spawn(served.instrument(span));
+    }
+    let reason = connection.closed().await;
+    info!(%reason, "a client is gone");
+}
+
+async fn serve_stream(mut stream: Stream, forward: &ForwardList) {
+    let opened = timeout(OPEN_TIMEOUT, read_open(&mut stream)).await;
+    let Ok(Some((open, ahead))) = opened else {
+        debug!("no opening message");
+        stream.reset(code::BAD_OPEN);
+        stream.stop(code::BAD_OPEN);
+        return;
+    };
+    let mut tcp = match forward.dial(&open.target).await {
+        Ok(tcp) => tcp,
+        Err(cause) => {
+            debug!(?cause, "not connected");
+            refuse(stream, cause).await;
+            return;
+        }
+    };
+    // The address by which the target sees us: what a SOCKS reply says.
+    let Ok(bound) = tcp.local_addr() else {
+        refuse(stream, Cause::BridgeFailure).await;
+        return;
+    };
+    let mut answer = Vec::new();
+    Answer::connected(bound).encode(&mut answer);
+    if stream.write_all(&answer).await.is_err() || tcp.write_all(&ahead).await.is_err() {
+        return;
+    }
+    debug!("connected");
+    let carried = splice(tcp, stream).await;
+    debug!(from_target = carried.from_tcp, to_target = carried.to_tcp, "stream ended");
+}
+
+/// Reads the opening message, and what of the payload came with it.
+async fn read_open(stream: &mut Stream) -> Option<(Open, Vec<u8>)> {
+    let mut input = Vec::new();
+    loop {
+        match Open::decode(&input) {
+            Ok(Some((open, used))) => return Some((open, input.split_off(used))),
+            Ok(None) if input.len() < Open::MAX_LEN => {}
+            Ok(None) | Err(_) => return None,
+        }
+        if stream.read_buf(&mut input).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+async fn refuse(mut stream: Stream, cause: Cause) {
+    let mut answer = Vec::new();
+    Answer::refused(cause).encode(&mut answer);
+    stream.stop(code::ABANDONED);
+    // If the client is gone there is nobody to be told.
+    let _ = stream.write_all(&answer).await;
+    let _ = stream.shutdown().await;
+}

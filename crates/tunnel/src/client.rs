@@ -1,0 +1,176 @@
+//! The near end: takes SOCKS requests, opens a stream for each, carries octets.
+
+use std::io;
+use std::sync::Arc;
+
+use ap2ap_tokio::Stream;
+use socks_front::{Acceptor, Address, Reply, Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, debug_span};
+use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
+
+use crate::code;
+use crate::session::Session;
+use crate::splice::splice;
+
+/// Requests that a client serves at once; more wait in the listener's queue. Each holds a socket
+/// and about 20 KiB.
+pub const REQUESTS_MAX: usize = 2048;
+
+/// The near end of the tunnel.
+#[derive(Debug)]
+pub struct Client {
+    session: Arc<Session>,
+    requests: Arc<Semaphore>,
+}
+
+/// What a stream's far end answered, and what of the payload came with it.
+struct Opened {
+    stream: Stream,
+    answer: Answer,
+    ahead: Vec<u8>,
+}
+
+impl Client {
+    /// A client that sends everything to the session's bridge.
+    #[must_use]
+    pub fn new(session: Session) -> Self {
+        let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+        Self { session: Arc::new(session), requests }
+    }
+
+    /// Serves the SOCKS clients of `front` until `stop` is cancelled. Connections that are open
+    /// then are closed.
+    pub async fn run(self, mut front: Acceptor, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        let session = Arc::clone(&self.session);
+        let keeping = stop.clone();
+        tasks.spawn(async move { session.keep_up(&keeping).await });
+        let mut count: u64 = 0;
+        loop {
+            let Ok(permit) = Arc::clone(&self.requests).acquire_owned().await else { break };
+            let request = tokio::select! {
+                () = stop.cancelled() => break,
+                request = front.accept() => request,
+            };
+            while tasks.try_join_next().is_some() {}
+            let session = Arc::clone(&self.session);
+            let span = debug_span!("request", id = count);
+            count = count.saturating_add(1);
+            let served = async move {
+                serve(&session, request).await;
+                drop(permit);
+            };
+            tasks.spawn(served.instrument(span));
+        }
+        tasks.shutdown().await;
+        self.session.shutdown().await;
+    }
+}
+
+async fn serve(session: &Session, mut request: Request) {
+    let Ok(target) = target(request.address()) else {
+        answer_client(request.refuse(Reply::HostUnreachable)).await;
+        return;
+    };
+    let opened = tokio::select! {
+        opened = open(session, target) => opened,
+        () = request.client_gone() => {
+            debug!("the SOCKS client left while its request was under way");
+            return;
+        }
+    };
+    let Opened { stream, answer, ahead } = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            debug!(%error, "no stream to the bridge");
+            answer_client(request.refuse(Reply::GeneralFailure)).await;
+            return;
+        }
+    };
+    if answer.cause != Cause::Connected {
+        debug!(cause = ?answer.cause, "the bridge did not connect");
+        answer_client(request.refuse(reply(answer.cause))).await;
+        return;
+    }
+    let Ok((mut tcp, payload)) = request.accept(answer.bound).await else { return };
+    let mut stream = stream;
+    if stream.write_all(&payload).await.is_err() || tcp.write_all(&ahead).await.is_err() {
+        return;
+    }
+    debug!("connected");
+    let carried = splice(tcp, stream).await;
+    debug!(from_client = carried.from_tcp, to_client = carried.to_tcp, "request ended");
+}
+
+async fn answer_client(answered: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = answered.await {
+        debug!(kind = ?error.kind(), "the SOCKS client left before its reply");
+    }
+}
+
+/// Opens a stream to the target and waits for the answer. A connection that turns out dead is
+/// replaced, once for each of the bridge's addresses.
+async fn open(session: &Session, target: Target) -> io::Result<Opened> {
+    let open = Open::connect(target);
+    let mut failure = io::Error::from(io::ErrorKind::NotConnected);
+    for _ in 0..=session.peer_count() {
+        match try_open(session, &open).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(error),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+async fn try_open(session: &Session, open: &Open) -> io::Result<Opened> {
+    let connection = session.connection().map_err(io::Error::other)?;
+    let mut stream = connection.open_stream().await.map_err(io::Error::other)?;
+    let mut message = Vec::new();
+    open.encode(&mut message);
+    stream.write_all(&message).await?;
+    let mut input = Vec::new();
+    loop {
+        match Answer::decode(&input) {
+            Ok(Some((answer, used))) => {
+                return Ok(Opened { stream, answer, ahead: input.split_off(used) });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                stream.reset(code::BAD_OPEN);
+                return Err(io::Error::new(io::ErrorKind::ConnectionReset, error));
+            }
+        }
+        if stream.read_buf(&mut input).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+        }
+    }
+}
+
+fn target(address: &Address) -> Result<Target, tunnel_proto::NameError> {
+    let host = match &address.host {
+        socks_front::Host::Ipv4(ip) => Host::Ipv4(*ip),
+        socks_front::Host::Ipv6(ip) => Host::Ipv6(*ip),
+        socks_front::Host::Name(name) => Host::Name(DomainName::new(name.as_str().as_bytes())?),
+    };
+    Ok(Target { host, port: address.port })
+}
+
+fn reply(cause: Cause) -> Reply {
+    match cause {
+        Cause::Connected => Reply::Succeeded,
+        Cause::NotAllowed => Reply::NotAllowed,
+        Cause::NetworkUnreachable => Reply::NetworkUnreachable,
+        Cause::HostUnreachable => Reply::HostUnreachable,
+        Cause::Refused => Reply::Refused,
+        Cause::TimedOut => Reply::TimedOut,
+        Cause::NameNotFound => Reply::NameNotFound,
+        Cause::Unsupported => Reply::CommandNotSupported,
+        Cause::BridgeFailure => Reply::GeneralFailure,
+        _ => Reply::GeneralFailure,
+    }
+}

@@ -1,0 +1,160 @@
+//! One connection to the bridge, kept up: made when it is first wanted, made again when it is lost.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ap2ap_stream::PublicKey;
+use ap2ap_tokio::{Connection, Endpoint};
+use carrier::PeerId;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// After a failure the next attempt waits this long, then ever longer.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// The bridge, and the ways to it.
+#[derive(Debug)]
+pub struct Session {
+    /// Endpoints by the scheme of the peers that they reach.
+    endpoints: Vec<(String, Endpoint)>,
+    peers: Vec<PeerId>,
+    key: PublicKey,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug, Default)]
+struct Current {
+    connection: Option<Connection>,
+    /// Which peer is tried next.
+    next_peer: usize,
+}
+
+/// Why a session cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// There is no way to begin with.
+    #[error("no peer: a bridge needs at least one address")]
+    NoPeer,
+    /// No carrier reaches a peer.
+    #[error("no carrier reaches {scheme} peers: add --carrier {scheme}:...")]
+    NoCarrier {
+        /// The peer's scheme.
+        scheme: String,
+    },
+    /// The carrier refused to begin.
+    #[error("cannot open a path to the bridge")]
+    Open(#[from] ap2ap_tokio::ConnectError),
+}
+
+impl Session {
+    /// A session with the bridge that has `key` and is reached at any of `peers`, each through the
+    /// endpoint of its scheme.
+    ///
+    /// # Errors
+    /// [`SessionError`] if there is no peer, or one that no endpoint reaches.
+    pub fn new(
+        endpoints: Vec<(String, Endpoint)>,
+        peers: Vec<PeerId>,
+        key: PublicKey,
+    ) -> Result<Self, SessionError> {
+        if peers.is_empty() {
+            return Err(SessionError::NoPeer);
+        }
+        let reaches = |peer: &&PeerId| endpoints.iter().any(|(scheme, _)| scheme == peer.scheme());
+        if let Some(stranger) = peers.iter().find(|peer| !reaches(peer)) {
+            return Err(SessionError::NoCarrier { scheme: stranger.scheme().to_owned() });
+        }
+        Ok(Self { endpoints, peers, key, current: Mutex::default() })
+    }
+
+    /// How many addresses the bridge has.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// The connection as it is, or a new one to the next of the bridge's addresses. A new one may be
+    /// used at once: what is written first travels in the first message.
+    ///
+    /// # Errors
+    /// [`SessionError::Open`] if the carrier cannot even begin.
+    pub fn connection(&self) -> Result<Connection, SessionError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = &current.connection
+            && !connection.is_closed()
+        {
+            return Ok(connection.clone());
+        }
+        let index = current.next_peer % self.peers.len().max(1);
+        current.next_peer = index.saturating_add(1);
+        let peer = self.peers.get(index).ok_or(SessionError::NoPeer)?;
+        let (_, endpoint) = self
+            .endpoints
+            .iter()
+            .find(|(scheme, _)| scheme == peer.scheme())
+            .ok_or_else(|| SessionError::NoCarrier { scheme: peer.scheme().to_owned() })?;
+        let connection = endpoint.connect(peer.clone(), self.key)?;
+        current.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Keeps a connection up until `stop` is cancelled, so that requests find one.
+    pub async fn keep_up(&self, stop: &CancellationToken) {
+        let mut wait = RETRY_AFTER;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                was_up = self.follow_one() => {
+                    if was_up {
+                        wait = RETRY_AFTER;
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(wait) => {}
+            }
+            wait = (wait * 2).min(RETRY_AFTER_MAX);
+        }
+    }
+
+    /// Says all endpoints goodbye.
+    pub async fn shutdown(&self) {
+        for (_, endpoint) in &self.endpoints {
+            endpoint.shutdown(crate::code::STOPPING, "the client stops").await;
+        }
+    }
+
+    /// Follows a connection to its end; whether it was ever up.
+    async fn follow_one(&self) -> bool {
+        let connection = match self.connection() {
+            Ok(connection) => connection,
+            Err(error) => {
+                warn!(error = %with_sources(&error), "no connection to the bridge");
+                return false;
+            }
+        };
+        if let Err(reason) = connection.ready().await {
+            warn!(%reason, "no connection to the bridge");
+            return false;
+        }
+        info!("connected to the bridge");
+        let reason = connection.closed().await;
+        warn!(%reason, "the connection to the bridge is lost");
+        true
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
