@@ -98,8 +98,7 @@ impl Run {
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let key = SecretKey::from_octets([42; 32]);
         let config = Config::default();
-        let connection =
-            Connection::connect(key.public(), config.clone(), seed, WALL, start);
+        let connection = Connection::connect(key.public(), config.clone(), seed, WALL, start);
         let mut client = Endpoint::new(connection, self.dress);
         match self.load {
             Load::Bulk | Load::Interactive | Load::Duplex => client.put(start, ENDLESS),

@@ -68,7 +68,13 @@ pub(crate) enum State {
     Answering(Box<Answering>),
     Open(Keys),
     /// The close is being said.
-    Closing { keys: Keys, code: ErrorCode, reason: String, said: u8, due: bool },
+    Closing {
+        keys: Keys,
+        code: ErrorCode,
+        reason: String,
+        said: u8,
+        due: bool,
+    },
     Closed,
 }
 

@@ -1,6 +1,5 @@
 //! The number conversions that have no lossless form, in one place with their meaning.
 #![expect(clippy::as_conversions, reason = "each function says what its conversion does")]
-#![expect(clippy::cast_lossless, reason = "the cast says that the exactness is ours to bound")]
 
 use std::time::Duration;
 

@@ -71,7 +71,9 @@ impl Probing {
         let timeout = rtt.probe_timeout();
         match self.last {
             // An outage is probed about once per round trip, a little less often as it lasts.
-            Some(last) if self.count > 0 => last + timeout.mul_f64(1.0 + f64::from(self.count.min(32)) / 8.0),
+            Some(last) if self.count > 0 => {
+                last + timeout.mul_f64(1.0 + f64::from(self.count.min(32)) / 8.0)
+            }
             Some(_) | None => self.progress.map_or(oldest, |at| at.max(oldest)) + timeout,
         }
     }

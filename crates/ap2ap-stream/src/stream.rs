@@ -30,7 +30,9 @@ impl Stream<'_> {
     /// [`WriteError::Blocked`] if there is no room at all; the other variants are final.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
         let limit = self.send_limit;
-        self.map.send_half(self.id).map_or(Err(WriteError::Finished), |half| half.write(data, limit))
+        self.map
+            .send_half(self.id)
+            .map_or(Err(WriteError::Finished), |half| half.write(data, limit))
     }
 
     /// Ends what this side sends, after what was written.

@@ -250,7 +250,8 @@ impl RelayRate {
         if let Phase::Probe(excess) = &self.phase {
             let ahead = self.position - excess.position - self.rate * (now - excess.began_at);
             self.burst = (ahead - queue * rate).clamp(DATAGRAM_MAX_OCTETS, 20_000.0);
-            let longest = if self.is_policed() { PROBE_INTERVAL_POLICED_S } else { PROBE_INTERVAL_S.1 };
+            let longest =
+                if self.is_policed() { PROBE_INTERVAL_POLICED_S } else { PROBE_INTERVAL_S.1 };
             self.probe_interval = if confirmed {
                 (self.probe_interval * 2.0).min(longest)
             } else {
@@ -265,7 +266,11 @@ impl RelayRate {
         let Phase::Start(train) = &mut self.phase else { return };
         let Some(first) = train.first else { return };
         let octets = |outcomes: &[Outcome]| -> f64 {
-            outcomes.iter().filter(|packet| packet.number >= first).map(|packet| packet.octets).sum()
+            outcomes
+                .iter()
+                .filter(|packet| packet.number >= first)
+                .map(|packet| packet.octets)
+                .sum()
         };
         train.arrived += octets(acked);
         train.lost += octets(lost);
@@ -455,7 +460,8 @@ impl Controller for RelayRate {
         self.silent = true;
         self.losses.restart(now);
         if let Phase::Start(train) = &mut self.phase {
-            *train = Train { planned: FIRST_TRAIN_OCTETS.max(train.planned / 2.0), ..Train::default() };
+            *train =
+                Train { planned: FIRST_TRAIN_OCTETS.max(train.planned / 2.0), ..Train::default() };
         }
     }
 
@@ -511,7 +517,11 @@ impl Controller for RelayRate {
         match &self.phase {
             Phase::Start(train) => {
                 let rate = train.planned / self.round_trip.least.max(0.001);
-                if train.planned <= FIRST_TRAIN_OCTETS { DATAGRAM_MIN_OCTETS } else { datagram_octets(rate, 0.04) }
+                if train.planned <= FIRST_TRAIN_OCTETS {
+                    DATAGRAM_MIN_OCTETS
+                } else {
+                    datagram_octets(rate, 0.04)
+                }
             }
             Phase::Grow(_) => datagram_octets(self.rate, 0.04),
             Phase::Cruise { .. } | Phase::Probe(_) => datagram_octets(self.rate, 0.4),

@@ -76,11 +76,9 @@ impl Connection {
         if let State::Opening(opening) = &self.state {
             return opening.repeat_at;
         }
-        let probe_at =
-            self.sent.oldest_sent_at().map(|oldest| self.probing.due(oldest, &path.rtt));
+        let probe_at = self.sent.oldest_sent_at().map(|oldest| self.probing.due(oldest, &path.rtt));
         let outage_probe_at = self.outage_probe_at();
-        let timers =
-            [self.received.due(), probe_at.or(outage_probe_at), self.bulk_at(now)];
+        let timers = [self.received.due(), probe_at.or(outage_probe_at), self.bulk_at(now)];
         timers.into_iter().flatten().min()
     }
 
@@ -95,7 +93,8 @@ impl Connection {
             self.make_first(now, buf.len().min(HANDSHAKE_DATAGRAM_MAX))?;
         }
         let State::Opening(opening) = &mut self.state else { return None };
-        let waits = FIRST_REPEAT_AFTER.mul_f64(1.5_f64.powi(i32::try_from(opening.repeats).unwrap_or(9).min(9)));
+        let waits = FIRST_REPEAT_AFTER
+            .mul_f64(1.5_f64.powi(i32::try_from(opening.repeats).unwrap_or(9).min(9)));
         if opening.sent_first_at.is_none() {
             opening.sent_first_at = Some(now);
         } else {
@@ -358,13 +357,7 @@ impl Connection {
         }
     }
 
-    fn seal(
-        &self,
-        number: u64,
-        number_len: usize,
-        plain: &[u8],
-        buf: &mut [u8],
-    ) -> Option<usize> {
+    fn seal(&self, number: u64, number_len: usize, plain: &[u8], buf: &mut [u8]) -> Option<usize> {
         let mut writer = Writer::new(buf);
         packet::write_header(&mut writer, number, number_len);
         let header_len = writer.len();
@@ -471,10 +464,7 @@ impl Connection {
 }
 
 /// Appends a Noise message that `write` puts into the buffer it is given.
-fn append_noise(
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&mut [u8]) -> Option<usize>,
-) -> Option<()> {
+fn append_noise(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
     let mut message = [0; DATAGRAM_MAX];
     let len = write(&mut message)?;
     out.extend_from_slice(message.get(..len)?);

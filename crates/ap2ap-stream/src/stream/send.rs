@@ -37,7 +37,10 @@ pub(crate) struct SendHalf {
 enum State {
     Open,
     /// Given up; the peer must hear of it.
-    Resetting { code: ErrorCode, told: bool },
+    Resetting {
+        code: ErrorCode,
+        told: bool,
+    },
     Done,
 }
 

@@ -36,19 +36,37 @@ pub(crate) enum Frame<'a> {
     AckNow,
     Ack(Ack),
     /// A piece of a stream. It is the last frame of its packet if it has no length field.
-    Stream { id: StreamId, offset: u64, data: &'a [u8], fin: bool },
+    Stream {
+        id: StreamId,
+        offset: u64,
+        data: &'a [u8],
+        fin: bool,
+    },
     /// The sender gives the stream up; it would have been `final_size` octets long so far.
-    Reset { id: StreamId, code: ErrorCode, final_size: u64 },
+    Reset {
+        id: StreamId,
+        code: ErrorCode,
+        final_size: u64,
+    },
     /// The receiver wants no more of the stream.
-    Stop { id: StreamId, code: ErrorCode },
+    Stop {
+        id: StreamId,
+        code: ErrorCode,
+    },
     /// All streams together may carry this many octets.
     MaxData(u64),
     /// The stream may carry this many octets.
-    MaxStreamData { id: StreamId, max: u64 },
+    MaxStreamData {
+        id: StreamId,
+        max: u64,
+    },
     /// The peer may open this many streams, counted from the beginning.
     MaxStreams(u64),
     /// The connection is over.
-    Close { code: ErrorCode, reason: &'a [u8] },
+    Close {
+        code: ErrorCode,
+        reason: &'a [u8],
+    },
 }
 
 impl<'a> Frame<'a> {
@@ -66,9 +84,7 @@ impl<'a> Frame<'a> {
             },
             STOP => Frame::Stop { id: read_id(reader)?, code: read_code(reader)? },
             MAX_DATA => Frame::MaxData(reader.varint()?),
-            MAX_STREAM_DATA => {
-                Frame::MaxStreamData { id: read_id(reader)?, max: reader.varint()? }
-            }
+            MAX_STREAM_DATA => Frame::MaxStreamData { id: read_id(reader)?, max: reader.varint()? },
             MAX_STREAMS => Frame::MaxStreams(reader.varint()?),
             CLOSE => {
                 let code = read_code(reader)?;

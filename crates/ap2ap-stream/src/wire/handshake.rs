@@ -21,8 +21,7 @@ pub(crate) const FIRST_OVERHEAD: usize =
     1 + KEY_LEN + size_of::<FirstPayloadHeader>() + TAG_LEN + MAC_LEN;
 
 /// Octets of an answer around its payload's frames.
-pub(crate) const ANSWER_OVERHEAD: usize =
-    1 + KEY_LEN + size_of::<AnswerPayloadHeader>() + TAG_LEN;
+pub(crate) const ANSWER_OVERHEAD: usize = 1 + KEY_LEN + size_of::<AnswerPayloadHeader>() + TAG_LEN;
 
 /// What stands before the frames in a first message's payload.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
