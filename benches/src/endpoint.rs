@@ -149,7 +149,7 @@ impl Endpoint {
             }
             Event::Readable(id) | Event::Writable(id) => self.work_on(now, id),
             Event::Closed(reason) => self.fault = Some(format!("closed: {reason}")),
-            _ => {}
+            Event::Connected | Event::Openable | _ => {}
         }
     }
 
@@ -194,15 +194,15 @@ impl Endpoint {
     }
 
     fn read_ask(&mut self, id: StreamId) -> Option<Handler> {
-        match self.read(id, 1)?.first()? {
-            &ASK_GET => {
+        match *self.read(id, 1)?.first()? {
+            ASK_GET => {
                 // The nine octets of this question always come in one frame.
                 let octets = self.read(id, 8)?;
                 let left = u64::from_be_bytes(<[u8; 8]>::try_from(&octets[..]).ok()?);
                 Some(Handler::Source { left, written: 0 })
             }
-            &ASK_PUT => Some(Handler::Sink { read: 0 }),
-            &ASK_ECHO => Some(Handler::Echo { pending: Vec::new() }),
+            ASK_PUT => Some(Handler::Sink { read: 0 }),
+            ASK_ECHO => Some(Handler::Echo { pending: Vec::new() }),
             _ => None,
         }
     }

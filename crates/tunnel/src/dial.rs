@@ -62,6 +62,7 @@ impl ForwardList {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the system has forty kinds, SOCKS has five")]
 fn cause(error: &io::Error) -> Cause {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Cause::Refused,

@@ -84,7 +84,7 @@ impl Session {
     pub fn connection(&self) -> Result<Connection, SessionError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = &current.connection
-            && !connection.is_closed()
+            && connection.close_reason().is_none()
         {
             return Ok(connection.clone());
         }

@@ -35,11 +35,11 @@ enum Failed {
 }
 
 /// Carries octets both ways until both directions have ended or one was reset.
-pub(crate) async fn splice(mut tcp: TcpStream, mut stream: Stream) -> Carried {
+pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream) -> Carried {
     let mut carried = Carried::default();
+    let (mut stream_read, mut stream_write) = stream.into_split();
     let failed = {
         let (mut tcp_read, mut tcp_write) = tcp.split();
-        let (mut stream_read, mut stream_write) = tokio::io::split(&mut stream);
         let up = async {
             let copied = copy(&mut tcp_read, &mut stream_write, &mut carried.from_tcp).await;
             copied.map_err(|fault| fault.named(Failed::Tcp, Failed::Stream))
@@ -54,8 +54,8 @@ pub(crate) async fn splice(mut tcp: TcpStream, mut stream: Stream) -> Carried {
         None => {}
         Some(Failed::Tcp(error)) => {
             debug!(kind = ?error.kind(), "the TCP connection broke");
-            stream.reset(code::RESET);
-            stream.stop(code::RESET);
+            stream_write.reset(code::RESET);
+            stream_read.stop(code::RESET);
         }
         Some(Failed::Stream(error)) => {
             debug!(kind = ?error.kind(), "the tunnel stream broke");

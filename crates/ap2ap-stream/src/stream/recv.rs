@@ -101,10 +101,12 @@ impl RecvHalf {
 
     /// Takes a checked reset. True: the waiting reader should be told.
     pub(crate) fn receive_reset(&mut self, code: ErrorCode, final_size: u64) -> bool {
+        // Only a stream that was finished before can be whole: octets that stop are not an end.
+        let is_whole = self.is_all_here();
         self.highest = self.highest.max(final_size);
         self.final_size = Some(final_size);
         self.state = match self.state {
-            State::Open if self.is_all_here() => State::Open,
+            State::Open if is_whole => State::Open,
             State::Open => {
                 self.assembler.clear();
                 State::Reset(code)
@@ -127,9 +129,10 @@ impl RecvHalf {
             State::Open => {}
         }
         let octets = self.assembler.read(len_max);
-        if self.final_size == Some(self.assembler.base()) {
+        if octets.is_empty() && self.final_size == Some(self.assembler.base()) {
+            // Only now: the stream must not be forgotten before its reader knows of the end.
             self.state = State::Done;
-            return Ok((!octets.is_empty()).then_some(octets));
+            return Ok(None);
         }
         if octets.is_empty() {
             self.reader_waits = true;
@@ -247,12 +250,30 @@ mod tests {
     }
 
     #[test]
+    fn the_end_is_told_after_the_last_octets() {
+        let mut recv = RecvHalf::new(100, 100);
+        recv.receive(0, b"ab", true);
+        assert_eq!(recv.read(9), Ok(Some(Bytes::from_static(b"ab"))));
+        assert!(!recv.is_done());
+        assert_eq!(recv.read(9), Ok(None));
+        assert!(recv.is_done());
+    }
+
+    #[test]
     fn a_reset_after_everything_arrived_loses_nothing() {
         let mut recv = RecvHalf::new(100, 100);
         recv.receive(0, b"ab", true);
         recv.receive_reset(CODE, 2);
         assert_eq!(recv.read(9), Ok(Some(Bytes::from_static(b"ab"))));
         assert_eq!(recv.read(9), Ok(None));
+    }
+
+    #[test]
+    fn a_reset_without_a_fin_is_no_end_even_if_every_octet_arrived() {
+        let mut recv = RecvHalf::new(100, 100);
+        recv.receive(0, b"ab", false);
+        recv.receive_reset(CODE, 2);
+        assert_eq!(recv.read(9), Err(ReadError::Reset(CODE)));
     }
 
     #[test]
