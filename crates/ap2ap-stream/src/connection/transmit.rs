@@ -434,7 +434,7 @@ impl Connection {
     fn bulk_at(&mut self, now: Instant) -> Option<Instant> {
         match self.bulk_permission(now)? {
             Permission::Now => Some(now),
-            Permission::At(seconds) => Some(self.clock.instant(seconds).max(now)),
+            Permission::At(seconds) => self.clock.instant(seconds),
             Permission::AfterAck => None,
         }
     }
