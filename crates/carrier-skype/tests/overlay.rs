@@ -1,0 +1,294 @@
+//! Carriers over an emulated Skype, with real sockets and the real clock.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use carrier::{Carrier, CarrierEvent, CarrierPath, DATAGRAM_MAX, DownReason, OpenError, SendError};
+use carrier_skype::{AttachError, PAYLOAD_MAX, SkypeCarrier, app_name};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use skype_emu::{Consent, LoginConfig, OverlayConfig, Running, serve};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const KEY: [u8; 32] = [7; 32];
+
+/// An overlay on which everybody is logged in.
+struct Overlay {
+    dir: TempDir,
+    running: Running,
+}
+
+impl Overlay {
+    async fn start(names: &[&str]) -> Self {
+        Self::start_with(names, Consent::Ok).await
+    }
+
+    async fn start_with(names: &[&str], consent: Consent) -> Self {
+        let dir = TempDir::new().unwrap();
+        let login = |name: &&str| LoginConfig {
+            name: (*name).to_owned(),
+            socket: dir.path().join(name),
+            consent,
+            consent_ms: 0,
+        };
+        let logins = names.iter().map(login).collect();
+        let running = serve(&OverlayConfig { logins, ..OverlayConfig::default() }).await.unwrap();
+        Self { dir, running }
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    async fn attach(&self, name: &str) -> End {
+        let carrier = SkypeCarrier::attach_unix(&self.socket(name), app_name(&KEY)).await;
+        End { carrier: carrier.unwrap(), buf: [0; DATAGRAM_MAX] }
+    }
+}
+
+/// A carrier and its buffer.
+struct End {
+    carrier: SkypeCarrier,
+    buf: [u8; DATAGRAM_MAX],
+}
+
+impl End {
+    async fn next(&mut self) -> CarrierEvent {
+        poll_fn(|cx| self.carrier.poll(cx, clock(), &mut self.buf)).await
+    }
+
+    fn open(&mut self, peer: &str) -> CarrierPath {
+        self.carrier.open(clock(), &peer.parse().unwrap()).unwrap()
+    }
+
+    async fn connect(&mut self, peer: &str) -> CarrierPath {
+        let path = self.open(peer);
+        let event = self.next().await;
+        assert!(matches!(event, CarrierEvent::Up { path: up, .. } if up == path), "{event:?}");
+        path
+    }
+
+    /// Takes the next incoming path; says whose it is.
+    async fn accept(&mut self) -> (CarrierPath, String) {
+        let CarrierEvent::Incoming { path, peer } = self.next().await else { panic!() };
+        self.carrier.accept(clock(), path);
+        assert!(matches!(self.next().await, CarrierEvent::Up { .. }));
+        (path, peer.to_string())
+    }
+
+    /// Hands a datagram over as soon as the carrier takes it.
+    async fn send(&mut self, path: CarrierPath, datagram: &[u8]) {
+        while let Err(error) = self.carrier.try_send(clock(), path, datagram) {
+            assert_eq!(error, SendError::Full);
+            assert_eq!(self.next().await, CarrierEvent::Writable { path });
+        }
+    }
+
+    async fn datagram(&mut self) -> (CarrierPath, &[u8]) {
+        loop {
+            if let CarrierEvent::Datagram { path, len } = self.next().await {
+                return (path, &self.buf[..len]);
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "these tests run in real time")]
+fn clock() -> Instant {
+    Instant::now()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_datagrams_of_any_size_arrive_as_they_were_sent() {
+    const COUNT: usize = 1000;
+    let overlay = Overlay::start(&["alice", "bob"]).await;
+    let (mut alice, mut bob) = (overlay.attach("alice").await, overlay.attach("bob").await);
+    let path = alice.connect("skype:bob").await;
+    let (theirs, peer) = bob.accept().await;
+    assert_eq!(peer, "skype:alice");
+
+    let mut runner = TestRunner::deterministic();
+    let octets = proptest::collection::vec(any::<u8>(), 1..=PAYLOAD_MAX);
+    let datagrams = proptest::collection::vec(octets, COUNT).new_tree(&mut runner).unwrap();
+    let mut datagrams = datagrams.current();
+    datagrams[0] = vec![0; PAYLOAD_MAX];
+    let sent = datagrams.clone();
+    let sender = tokio::spawn(async move {
+        for datagram in sent {
+            alice.send(path, &datagram).await;
+        }
+        // Somebody has to go on polling while lines wait.
+        loop {
+            alice.next().await;
+        }
+    });
+    // A link without jitter keeps the order, though a carrier need not.
+    for expected in datagrams {
+        assert_eq!(bob.datagram().await, (theirs, expected.as_slice()));
+    }
+    sender.abort();
+    overlay.running.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_peers_have_a_path_each_and_hear_only_their_own() {
+    let names = ["alice", "carol", "dave", "eve"];
+    let overlay = Overlay::start(&["bob", "alice", "carol", "dave", "eve"]).await;
+    let mut bob = overlay.attach("bob").await;
+    let mut ends = BTreeMap::new();
+    for name in names {
+        let mut end = overlay.attach(name).await;
+        let path = end.connect("skype:BOB").await;
+        end.send(path, name.as_bytes()).await;
+        ends.insert(name, (end, path));
+    }
+    let mut peers = BTreeMap::new();
+    let mut answered = BTreeSet::new();
+    while answered.len() < names.len() {
+        match bob.next().await {
+            CarrierEvent::Incoming { path, peer } => {
+                peers.insert(path, peer.address().to_owned());
+                bob.carrier.accept(clock(), path);
+            }
+            CarrierEvent::Datagram { path, len } => {
+                assert_eq!(peers[&path].as_bytes(), &bob.buf[..len]);
+                let answer = format!("hello {}", peers[&path]);
+                bob.send(path, answer.as_bytes()).await;
+                answered.insert(path);
+            }
+            CarrierEvent::Up { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    for (name, (end, path)) in &mut ends {
+        let expected = format!("hello {name}");
+        assert_eq!(end.datagram().await, (*path, expected.as_bytes()));
+    }
+    overlay.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_other_end_sees_a_close_a_reject_and_a_carrier_that_is_dropped() {
+    let overlay = Overlay::start(&["alice", "bob"]).await;
+    let (mut alice, mut bob) = (overlay.attach("alice").await, overlay.attach("bob").await);
+    let closed_by_peer = |path| CarrierEvent::Down { path, reason: DownReason::ClosedByPeer };
+
+    let path = alice.connect("skype:bob").await;
+    let (theirs, _) = bob.accept().await;
+    alice.carrier.close(clock(), path);
+    assert_eq!(bob.next().await, closed_by_peer(theirs));
+    assert_eq!(alice.carrier.try_send(clock(), path, b"x"), Err(SendError::Gone));
+
+    let path = alice.connect("skype:bob").await;
+    let CarrierEvent::Incoming { path: theirs, .. } = bob.next().await else { panic!() };
+    bob.carrier.reject(clock(), theirs);
+    assert_eq!(alice.next().await, closed_by_peer(path));
+
+    let path = alice.connect("skype:bob").await;
+    bob.accept().await;
+    drop(bob);
+    assert_eq!(alice.next().await, closed_by_peer(path));
+    overlay.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn nobody_of_that_name_and_nobody_who_listens_are_unreachable() {
+    let overlay = Overlay::start(&["alice", "bob"]).await;
+    let mut alice = overlay.attach("alice").await;
+    for peer in ["skype:nobody", "skype:bob"] {
+        let path = alice.open(peer);
+        let expected = CarrierEvent::Down { path, reason: DownReason::Unreachable };
+        assert_eq!(alice.next().await, expected);
+    }
+    overlay.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_overlay_that_stops_takes_the_paths_and_closes_the_carrier() {
+    let overlay = Overlay::start(&["alice", "bob"]).await;
+    let (mut alice, _bob) = (overlay.attach("alice").await, overlay.attach("bob").await);
+    let path = alice.connect("skype:bob").await;
+    overlay.running.shutdown().await;
+    let reason = DownReason::CarrierLost;
+    assert_eq!(alice.next().await, CarrierEvent::Down { path, reason });
+    let CarrierEvent::Closed { why } = alice.next().await else { panic!() };
+    assert!(why.contains("hung up"), "{why}");
+    let refused = alice.carrier.open(clock(), &"skype:bob".parse().unwrap());
+    assert_eq!(refused, Err(OpenError::Closed { why }));
+}
+
+#[tokio::test]
+async fn says_in_one_line_why_there_is_no_carrier_and_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    let check = async |name: &str, cause: &str, remedy: &str| {
+        let error = SkypeCarrier::attach_unix(&dir.path().join(name), app_name(&KEY)).await;
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains(cause) && text.contains(remedy), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+    };
+    check("missing", "no such socket", "start Skype").await;
+    drop(UnixListener::bind(dir.path().join("stale")).unwrap());
+    check("stale", "nobody listens", "start Skype again").await;
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    check("file", "nobody listens", "start Skype again").await;
+
+    let overlay = Overlay::start_with(&["alice"], Consent::Refuse).await;
+    let refused = SkypeCarrier::attach_unix(&overlay.socket("alice"), app_name(&KEY)).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, AttachError::Refused(_)));
+    assert!(refused.to_string().contains("allow it"), "{refused}");
+    overlay.running.shutdown().await;
+}
+
+/// A Skype that says one thing and listens until it is dropped.
+fn scripted(dir: &TempDir, says: &'static str) -> (PathBuf, tokio::task::JoinHandle<()>) {
+    let path = dir.path().join("scripted");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let task = tokio::spawn(async move {
+        let (mut io, _) = listener.accept().await.unwrap();
+        io.write_all(says.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        let _until_gone = io.read_to_end(&mut heard).await;
+    });
+    (path, task)
+}
+
+#[tokio::test]
+async fn a_skype_that_is_too_old_is_named() {
+    let dir = TempDir::new().unwrap();
+    let (path, _skype) = scripted(&dir, "#0 OK\n#1 PROTOCOL 4\n");
+    let error = SkypeCarrier::attach_unix(&path, app_name(&KEY)).await.unwrap_err();
+    assert!(error.to_string().contains("protocol 4"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_never_answers_is_waited_for_only_so_long() {
+    let dir = TempDir::new().unwrap();
+    let (path, skype) = scripted(&dir, "");
+    let error = SkypeCarrier::attach_unix(&path, app_name(&KEY)).await.unwrap_err();
+    assert!(matches!(error, AttachError::Timeout { .. }));
+    assert!(error.to_string().contains("within 30 s"), "{error}");
+    skype.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_skype_that_hangs_up_while_attaching_is_an_error() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("brief");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let skype = tokio::spawn(async move {
+        let (mut io, _) = listener.accept().await.unwrap();
+        io.write_all(b"nonsense\n").await.unwrap();
+        io.read_u8().await.unwrap();
+    });
+    let error = SkypeCarrier::attach_unix(&path, app_name(&KEY)).await.unwrap_err();
+    assert!(matches!(error, AttachError::Lost { .. }));
+    assert!(error.to_string().contains("start it again"), "{error}");
+    skype.await.unwrap();
+}
