@@ -92,15 +92,13 @@ async fn open(spec: &CarrierSpec, bridge: &PublicKey) -> anyhow::Result<Box<dyn 
         CarrierSpec::SkypeUnix(path) => {
             let app = app_name(bridge.octets());
             let attached = SkypeCarrier::attach_unix(path, app).await;
-            let carrier =
-                attached.with_context(|| format!("cannot attach to Skype at {spec}"))?;
+            let carrier = attached.with_context(|| format!("cannot attach to Skype at {spec}"))?;
             Ok(Box::new(carrier))
         }
         CarrierSpec::Udp(addr) => {
             let carrier = UdpCarrier::bind(*addr)
                 .with_context(|| format!("cannot bind {spec}: is the port in use?"))?;
-            let bound = carrier.local_addr().context("the socket has no address")?;
-            log::give(&format!("carrier udp:{bound}"));
+            log::give(&format!("carrier udp:{}", carrier.local_addr()));
             Ok(Box::new(carrier))
         }
     }

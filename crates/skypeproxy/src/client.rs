@@ -39,7 +39,7 @@ pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
     let front = listen_socks(listen).await?;
     let session = session(&specs, peers, key).await?;
     info!(carriers = specs.len(), "the client is up");
-    log::give(&format!("listening on {}", front.local_addr()?));
+    log::give(&format!("listening on {}", front.local_addr()));
     Client::new(session).run(front, stop).await;
     Ok(())
 }

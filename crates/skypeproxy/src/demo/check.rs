@@ -171,22 +171,28 @@ async fn ping(socks: SocketAddr, echo: SocketAddr, pings: Pings) -> anyhow::Resu
         loop {
             let due = ticks.tick().await;
             lock(&pings).push((due, None));
-            write.write_all(&[b'?'; PING_OCTETS]).await?;
+            if let Err(error) = write.write_all(&[b'?'; PING_OCTETS]).await {
+                break Err(error);
+            }
         }
     };
     let hearing = async {
         let mut heard = 0_usize;
         let mut buf = [0; PING_OCTETS];
         loop {
-            read.read_exact(&mut buf).await?;
+            if let Err(error) = read.read_exact(&mut buf).await {
+                break Err(error);
+            }
             if let Some((asked, took)) = lock(&pings).get_mut(heard) {
                 *took = Some(asked.elapsed());
             }
             heard = heard.saturating_add(1);
         }
     };
-    let never: Result<((), ()), std::io::Error> = tokio::try_join!(asking, hearing);
-    never.map(|_| ()).context("the requests broke off")
+    tokio::select! {
+        broke = asking => broke.context("the requests broke off"),
+        broke = hearing => broke.context("the echoes broke off"),
+    }
 }
 
 /// Connects to `target` through the SOCKS 5 proxy (RFC 1928).

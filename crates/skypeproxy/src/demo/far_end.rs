@@ -80,7 +80,8 @@ async fn serve_page(mut tcp: TcpStream, seed: u64) -> std::io::Result<()> {
             answer(&mut tcp, "200 OK", "text/html; charset=utf-8", PAGE).await?;
         }
         Some(_) | None => {
-            answer(&mut tcp, "404 Not Found", "text/plain", "There is / and /body/OCTETS.\n").await?;
+            answer(&mut tcp, "404 Not Found", "text/plain", "There is / and /body/OCTETS.\n")
+                .await?;
         }
     }
     tcp.shutdown().await

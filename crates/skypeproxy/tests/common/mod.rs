@@ -1,0 +1,169 @@
+//! Runs the real binary and real curl, and stops them whatever happens.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
+
+/// Nothing that these tests do takes longer unless it hangs.
+const HANG_S: &str = "120";
+
+/// A running skypeproxy. It is stopped when dropped.
+pub struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    log: std::path::PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts the binary with the words of a command line.
+    pub fn start(words: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("stderr");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_skypeproxy"))
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, log, _dir: dir }
+    }
+
+    /// The rest of the next stdout line that starts with `prefix`.
+    pub fn wait_for(&mut self, prefix: &str) -> String {
+        let mut line = String::new();
+        while self.stdout.read_line(&mut line).unwrap() > 0 {
+            if let Some(rest) = line.trim_end().strip_prefix(prefix) {
+                return rest.to_owned();
+            }
+            line.clear();
+        }
+        panic!("no line {prefix:?} came; stderr:\n{}", self.stderr());
+    }
+
+    /// What it said on stderr so far.
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until stderr holds `text`.
+    pub fn wait_for_stderr(&self, text: &str) {
+        for _ in 0..600 {
+            if self.stderr().contains(text) {
+                return;
+            }
+            thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("stderr never said {text:?}:\n{}", self.stderr());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub fn stop(mut self) -> std::process::ExitStatus {
+        self.signal();
+        self.child.wait().unwrap()
+    }
+
+    fn signal(&self) {
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the binary to its end.
+pub fn run(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_skypeproxy")).args(words).output().unwrap()
+}
+
+/// The error line of a run that had to fail.
+pub fn failure(words: &[&str]) -> String {
+    let output = run(words);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{words:?} did not fail");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
+}
+
+/// Runs real curl and gives its exit code, stdout and stderr.
+pub fn curl(words: &[&str]) -> (i32, Vec<u8>, String) {
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", HANG_S, "--noproxy", ""])
+        .args(words)
+        .output()
+        .expect("curl is installed: `cargo xtask test` sees to it");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap_or(-1), output.stdout, stderr)
+}
+
+/// A web server that answers every request with the same body, on a thread of its own.
+pub fn web_server(body: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let body = std::sync::Arc::new(body);
+    thread::spawn(move || {
+        for tcp in listener.incoming().flatten() {
+            let body = std::sync::Arc::clone(&body);
+            thread::spawn(move || answer(tcp, &body));
+        }
+    });
+    addr
+}
+
+fn answer(mut tcp: TcpStream, body: &[u8]) {
+    let mut head = Vec::new();
+    let mut octet = [0];
+    while !head.ends_with(b"\r\n\r\n") && tcp.read_exact(&mut octet).is_ok() {
+        head.push(octet[0]);
+    }
+    let answer = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    let _ = tcp.write_all(answer.as_bytes()).and_then(|()| tcp.write_all(body));
+}
+
+/// Octets with no short period.
+pub fn octets(len: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// Makes a key file and gives the public key.
+pub fn keygen(path: &Path) -> String {
+    let output = run(&["keygen", "--out", path.to_str().unwrap()]);
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// An overlay with the logins `alice` and `bob`, its sockets in `dir`.
+pub fn overlay(dir: &Path, link: &str) -> Running {
+    let config = dir.join("overlay.toml");
+    let login = |name: &str| {
+        format!("[[login]]\nname = \"{name}\"\nsocket = \"{}/{name}.sock\"\n", dir.display())
+    };
+    let text = format!("{}{}[link]\n{link}\n", login("alice"), login("bob"));
+    std::fs::write(&config, text).unwrap();
+    let mut overlay = Running::start(&["overlay", "--config", config.to_str().unwrap()]);
+    overlay.wait_for("login bob");
+    overlay
+}
