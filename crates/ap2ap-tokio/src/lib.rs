@@ -1,1 +1,23 @@
-//! Drives ap2ap-stream connections over carriers on tokio: connect, listen, AsyncRead and AsyncWrite streams.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod bell;
+mod clock;
+mod config;
+mod connection;
+mod control;
+mod driver;
+mod endpoint;
+mod error;
+mod shared;
+mod stream;
+
+pub use ap2ap_stream::{CloseReason, Config, ErrorCode, PublicKey, SecretKey, Stats};
+pub use carrier::PeerId;
+pub use config::{
+    ACCEPT_QUEUE_MAX, CONNECTIONS_MAX, EndpointConfig, STRANGERS_MAX, UNCONFIRMED_MAX,
+};
+pub use connection::Connection;
+pub use endpoint::Endpoint;
+pub use error::{ConnectError, ConnectionError, StreamError};
+pub use stream::{ReadHalf, Stream, WriteHalf};

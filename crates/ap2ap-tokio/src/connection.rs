@@ -1,0 +1,131 @@
+//! A connection's handle: streams, readiness, the end.
+
+use std::sync::Arc;
+
+use ap2ap_stream::{ErrorCode, OpenError, Stats};
+
+use crate::error::ConnectionError;
+use crate::shared::{Handle, Shared};
+use crate::stream::Stream;
+
+/// A connection to one peer. Clones are the same connection.
+///
+/// When the last clone and the last [`Stream`] are gone, the connection closes: at once if no
+/// stream is open, otherwise once what was written and finished has arrived, within 30 seconds.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+impl Connection {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { handle: Arc::new(Handle { shared }) }
+    }
+
+    /// Opens a stream, as soon as the peer allows one more. The peer hears of it by the first octet
+    /// that is written, or by its end.
+    ///
+    /// On a connection that is not up yet, a stream can be opened and written: the first octets
+    /// ride in the first message.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] if the connection is over.
+    pub async fn open_stream(&self) -> Result<Stream, ConnectionError> {
+        loop {
+            let openable = self.shared().openable.notified();
+            {
+                let mut state = self.shared().lock();
+                if let Some(end) = &state.end {
+                    return Err(end.clone());
+                }
+                match state.core.open() {
+                    Ok(id) => return Ok(Stream::new(&self.handle, id)),
+                    // On `Closed` the event that says why is on its way, and notifies too.
+                    Err(OpenError::Blocked | OpenError::Closed) => state.is_used = true,
+                }
+            }
+            self.shared().ring();
+            openable.await;
+        }
+    }
+
+    /// The next stream that the peer opened; `None` when the connection is over.
+    pub async fn accept_stream(&self) -> Option<Stream> {
+        self.shared().mark_used();
+        loop {
+            let opened = self.shared().opened.notified();
+            {
+                let mut state = self.shared().lock();
+                if state.end.is_some() {
+                    return None;
+                }
+                if let Some(id) = state.arrivals.pop_front() {
+                    return Some(Stream::new(&self.handle, id));
+                }
+            }
+            opened.await;
+        }
+    }
+
+    /// Waits until the handshake is through.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] says why it never will be, or that the connection is over by now.
+    pub async fn ready(&self) -> Result<(), ConnectionError> {
+        self.shared().mark_used();
+        loop {
+            let news = self.shared().news.notified();
+            {
+                let state = self.shared().lock();
+                if let Some(end) = &state.end {
+                    return Err(end.clone());
+                }
+                if state.is_connected {
+                    return Ok(());
+                }
+            }
+            news.await;
+        }
+    }
+
+    /// Waits until the connection is over and says why.
+    pub async fn closed(&self) -> ConnectionError {
+        self.shared().mark_used();
+        loop {
+            let news = self.shared().news.notified();
+            if let Some(end) = &self.shared().lock().end {
+                return end.clone();
+            }
+            news.await;
+        }
+    }
+
+    /// Closes the connection. What was not delivered is lost; the peer is told `code` and the first
+    /// 100 octets of `reason`.
+    pub fn close(&self, code: ErrorCode, reason: &str) {
+        self.shared().close(code, reason);
+    }
+
+    /// Why the connection is over, if it is.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<ConnectionError> {
+        self.shared().lock().end.clone()
+    }
+
+    /// Counters and estimates.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared().lock().core.stats()
+    }
+
+    /// Streams that are open on at least one side.
+    #[must_use]
+    pub fn streams_open(&self) -> usize {
+        let state = self.shared().lock();
+        if state.end.is_some() { 0 } else { state.core.streams_open() }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+}

@@ -1,0 +1,186 @@
+//! What an endpoint's handles and its driver share.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ap2ap_stream::ErrorCode;
+use carrier::PeerId;
+use tokio::sync::Notify;
+
+use crate::bell::{Bell, ConnId};
+use crate::config::{ACCEPT_QUEUE_MAX, EndpointConfig};
+use crate::connection::Connection;
+use crate::error::{ConnectError, ConnectionError};
+use crate::shared::Shared;
+
+/// Orders for the driver, arrivals for the handles, and the count of connections.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) config: EndpointConfig,
+    pub(crate) bell: Arc<Bell>,
+    /// A connection arrived, or none will any more.
+    pub(crate) arrived: Notify,
+    /// The number of connections fell to none, or the driver ended.
+    pub(crate) idle: Notify,
+    ids: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Connections that a handle made. The limit on connections bounds them.
+    connects: VecDeque<Connect>,
+    /// Connections that clients made. At most `ACCEPT_QUEUE_MAX`.
+    arrivals: VecDeque<Connection>,
+    connections: usize,
+    orders: Orders,
+}
+
+/// A connection that waits for its path to be opened.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peer: PeerId,
+}
+
+/// What the driver is to do with the endpoint as a whole. It only goes downwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Orders {
+    #[default]
+    Serve,
+    /// Nobody holds the endpoint: take no new connections, end with the last one.
+    Finish,
+    /// Close all connections, then end.
+    ShutDown { code: ErrorCode, reason: String },
+    /// The driver has ended.
+    Ended,
+}
+
+impl Control {
+    pub(crate) fn new(config: EndpointConfig) -> Self {
+        Self {
+            config,
+            bell: Arc::default(),
+            arrived: Notify::new(),
+            idle: Notify::new(),
+            ids: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn next_id(&self) -> ConnId {
+        ConnId(self.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    // ---- for handles
+
+    /// Counts a connection before it is made.
+    pub(crate) fn admit(&self) -> Result<(), ConnectError> {
+        let mut state = self.lock();
+        if matches!(state.orders, Orders::ShutDown { .. } | Orders::Ended) {
+            return Err(ConnectError::Ended);
+        }
+        let max = self.config.connections_max;
+        if state.connections >= max {
+            return Err(ConnectError::TooMany { max });
+        }
+        state.connections = state.connections.saturating_add(1);
+        Ok(())
+    }
+
+    pub(crate) fn connect(&self, connect: Connect) {
+        let mut state = self.lock();
+        if state.orders == Orders::Ended {
+            drop(state);
+            connect.shared.fail(driver_ended());
+            return;
+        }
+        state.connects.push_back(connect);
+        drop(state);
+        self.bell.ring_endpoint();
+    }
+
+    pub(crate) fn take_arrival(&self) -> Option<Connection> {
+        self.lock().arrivals.pop_front()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.lock().connections
+    }
+
+    pub(crate) fn order(&self, orders: Orders) {
+        let mut state = self.lock();
+        match (&state.orders, &orders) {
+            (Orders::Serve, _) | (Orders::Finish, Orders::ShutDown { .. }) => state.orders = orders,
+            (Orders::Finish | Orders::ShutDown { .. } | Orders::Ended, _) => {}
+        }
+        let unwanted = mem::take(&mut state.arrivals);
+        drop(state);
+        // Dropping a connection rings for it, which takes other locks.
+        drop(unwanted);
+        self.bell.ring_endpoint();
+        self.arrived.notify_waiters();
+    }
+
+    pub(crate) fn orders(&self) -> Orders {
+        self.lock().orders.clone()
+    }
+
+    // ---- for the driver
+
+    pub(crate) fn take_connect(&self) -> Option<Connect> {
+        self.lock().connects.pop_front()
+    }
+
+    pub(crate) fn has_room_for_arrival(&self) -> bool {
+        let state = self.lock();
+        state.arrivals.len() < ACCEPT_QUEUE_MAX && state.orders == Orders::Serve
+    }
+
+    pub(crate) fn arrive(&self, connection: Connection) {
+        let mut state = self.lock();
+        if state.orders == Orders::Serve {
+            state.arrivals.push_back(connection);
+            drop(state);
+            self.arrived.notify_waiters();
+        }
+    }
+
+    /// A connection that was admitted is gone.
+    pub(crate) fn release(&self) {
+        let mut state = self.lock();
+        state.connections = state.connections.saturating_sub(1);
+        let is_idle = state.connections == 0;
+        drop(state);
+        if is_idle {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// The driver ends: whoever waits is told.
+    pub(crate) fn end(&self, reason: &ConnectionError) {
+        let mut state = self.lock();
+        state.orders = Orders::Ended;
+        state.connections = 0;
+        let connects = mem::take(&mut state.connects);
+        let unwanted = mem::take(&mut state.arrivals);
+        drop(state);
+        for connect in connects {
+            connect.shared.fail(reason.clone());
+        }
+        drop(unwanted);
+        self.arrived.notify_waiters();
+        self.idle.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why a connection ends whose driver is gone.
+pub(crate) fn driver_ended() -> ConnectionError {
+    ConnectionError::CarrierLost { why: "the endpoint has ended".to_owned() }
+}

@@ -1,0 +1,177 @@
+//! The bridge's side: strangers, first messages, and clients that come back.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Instant;
+
+use ap2ap_stream::{Acceptor, PathId};
+use carrier::CarrierPath;
+use tracing::{debug, trace};
+
+use super::paths::Route;
+use super::strangers::Strangers;
+use super::{Driver, Entry, Origin};
+use crate::bell::ConnId;
+use crate::clock;
+use crate::config::UNCONFIRMED_MAX;
+use crate::connection::Connection;
+use crate::control::Orders;
+use crate::error::ConnectionError;
+use crate::shared::Shared;
+
+/// What a bridge's endpoint has beyond a client's.
+pub(super) struct Bridge {
+    acceptor: Acceptor,
+    pub(super) strangers: Strangers,
+    /// Connections whose client has not shown that it has the keys. Never above `UNCONFIRMED_MAX`.
+    unconfirmed: usize,
+    /// Keyed, so that nobody can make two first messages with one hash.
+    hasher: RandomState,
+}
+
+impl Bridge {
+    pub(super) fn new(acceptor: Acceptor) -> Self {
+        Self {
+            acceptor,
+            strangers: Strangers::default(),
+            unconfirmed: 0,
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn handle_incoming(&mut self, now: Instant, path: CarrierPath) {
+        let Some(bridge) = self.bridge.as_mut().filter(|_| self.orders == Orders::Serve) else {
+            self.carrier.reject(now, path);
+            return;
+        };
+        if let Some(evicted) = bridge.strangers.insert(now, path) {
+            trace!("a stranger's path closed, too many");
+            self.carrier.close(now, evicted);
+        }
+        self.carrier.accept(now, path);
+    }
+
+    /// Takes a datagram that no connection of its path knows: it may be a client's first message.
+    /// Whatever else it is, nobody hears of it.
+    pub(super) fn handle_first(&mut self, now: Instant, path: CarrierPath, datagram: &[u8]) {
+        let route = self.routes.get(&path).copied();
+        let Some(bridge) = self.bridge.as_mut().filter(|_| self.orders == Orders::Serve) else {
+            return;
+        };
+        let stranger = bridge.strangers.payload_max(path);
+        let Some(payload_max) = route.map(|route| route.payload_max).or(stranger) else { return };
+        if bridge.unconfirmed >= UNCONFIRMED_MAX || !self.control.has_room_for_arrival() {
+            trace!("datagram dropped, too many unconfirmed connections");
+            return;
+        }
+        let first = bridge.hasher.hash_one(datagram);
+        if route.is_some_and(|route| self.is_copy(route, first)) {
+            trace!("datagram dropped, a late copy of a first message");
+            return;
+        }
+        let Some(bridge) = self.bridge.as_mut() else { return };
+        let on = (PathId(path.0), payload_max);
+        let core = match bridge.acceptor.handle_first(now, clock::wall(), on, datagram) {
+            Ok(core) => core,
+            Err(silence) => {
+                trace!(%silence, "datagram dropped");
+                return;
+            }
+        };
+        if self.control.admit().is_err() {
+            trace!("datagram dropped, too many connections");
+            return;
+        }
+        let (id, bell) = (self.control.next_id(), Arc::clone(&self.control.bell));
+        self.take_in(now, (path, payload_max), Arc::new(Shared::new(id, core, bell)), first);
+    }
+
+    /// A connection's client has shown that it has the keys.
+    pub(super) fn confirm(&mut self, now: Instant, id: ConnId) {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.is_unconfirmed) else {
+            return;
+        };
+        entry.is_unconfirmed = false;
+        let path = entry.path;
+        self.count_unconfirmed(-1);
+        let Some(route) = self.routes.get(&path).copied() else { return };
+        if route.challenger == Some(id) {
+            debug!(conn = id.0, "a client came back");
+            self.fail(now, route.incumbent, ConnectionError::Replaced);
+        }
+    }
+
+    pub(super) fn count_unconfirmed(&mut self, change: isize) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.unconfirmed = bridge.unconfirmed.saturating_add_signed(change);
+            debug_assert!(bridge.unconfirmed <= UNCONFIRMED_MAX);
+        }
+    }
+
+    pub(super) fn note_stranger_up(&mut self, path: CarrierPath, payload_max: usize) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.strangers.set_payload_max(path, payload_max);
+        }
+    }
+
+    pub(super) fn forget_stranger(&mut self, path: CarrierPath) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.strangers.remove(path);
+        }
+    }
+
+    pub(super) fn expire_strangers(&mut self, now: Instant) {
+        let Some(bridge) = &mut self.bridge else { return };
+        while let Some(path) = bridge.strangers.take_expired(now) {
+            trace!("a stranger's path closed, its time is over");
+            self.carrier.close(now, path);
+        }
+    }
+
+    pub(super) fn dismiss_strangers(&mut self, now: Instant) {
+        let Some(bridge) = &mut self.bridge else { return };
+        while let Some(path) = bridge.strangers.take_any() {
+            self.carrier.close(now, path);
+        }
+    }
+
+    fn is_copy(&self, route: Route, first: u64) -> bool {
+        [Some(route.incumbent), route.challenger].into_iter().flatten().any(|id| {
+            let origin = self.entries.get(&id).map(|entry| &entry.origin);
+            matches!(origin, Some(Origin::Accept { first: known }) if *known == first)
+        })
+    }
+
+    /// Makes room on the path for a new connection and hands it to whoever accepts.
+    fn take_in(
+        &mut self,
+        now: Instant,
+        (path, payload_max): (CarrierPath, usize),
+        shared: Arc<Shared>,
+        first: u64,
+    ) {
+        let id = shared.id;
+        self.forget_stranger(path);
+        if let Some(older) = self.routes.get(&path).and_then(|route| route.challenger) {
+            self.fail(now, older, ConnectionError::Replaced);
+        }
+        self.routes.entry(path).and_modify(|route| route.challenger = Some(id)).or_insert(Route {
+            incumbent: id,
+            challenger: None,
+            payload_max,
+        });
+        let entry = Entry {
+            shared: Arc::clone(&shared),
+            path,
+            origin: Origin::Accept { first },
+            is_unconfirmed: true,
+            gone_at: None,
+        };
+        self.entries.insert(id, entry);
+        self.count_unconfirmed(1);
+        self.schedule.add(id);
+        self.control.arrive(Connection::new(shared));
+    }
+}

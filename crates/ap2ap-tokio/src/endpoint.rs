@@ -1,0 +1,160 @@
+//! An endpoint's handle: connect, accept, shut down.
+
+use std::sync::Arc;
+
+use ap2ap_stream::{Acceptor, ErrorCode, PublicKey, SecretKey};
+use carrier::{Carrier, PeerId};
+
+use crate::clock;
+use crate::config::EndpointConfig;
+use crate::connection::Connection;
+use crate::control::{Connect, Control, Orders};
+use crate::driver::Driver;
+use crate::error::ConnectError;
+use crate::shared::Shared;
+
+/// One carrier and all connections over it, driven by one task. Clones are the same endpoint.
+///
+/// When the last clone is gone, connections that somebody holds live on; with the last of them the
+/// task ends and the carrier is dropped.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    control: Arc<Control>,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Client,
+    Bridge,
+}
+
+impl Endpoint {
+    /// An endpoint that connects and takes no connections.
+    ///
+    /// # Panics
+    /// If it is called outside a tokio runtime with time enabled.
+    #[must_use]
+    pub fn client(carrier: impl Carrier + 'static, config: impl Into<EndpointConfig>) -> Self {
+        Self::spawn(carrier, config.into(), None)
+    }
+
+    /// An endpoint that takes connections from clients that know the public key. Whoever does not
+    /// know it hears nothing.
+    ///
+    /// # Panics
+    /// If it is called outside a tokio runtime with time enabled, or if the system has no random
+    /// source.
+    #[must_use]
+    pub fn bridge(
+        carrier: impl Carrier + 'static,
+        key: SecretKey,
+        config: impl Into<EndpointConfig>,
+    ) -> Self {
+        let config = config.into();
+        let acceptor = Acceptor::new(key, config.connection.clone(), seed());
+        Self::spawn(carrier, config, Some(acceptor))
+    }
+
+    fn spawn(
+        carrier: impl Carrier + 'static,
+        config: EndpointConfig,
+        acceptor: Option<Acceptor>,
+    ) -> Self {
+        let role = if acceptor.is_some() { Role::Bridge } else { Role::Client };
+        let control = Arc::new(Control::new(config));
+        tokio::spawn(Driver::new(Box::new(carrier), acceptor, Arc::clone(&control)));
+        Self { handle: Arc::new(Handle { control, role }) }
+    }
+
+    /// Connects to the bridge that `peer` names and that has `key`. It returns at once; see
+    /// [`Connection::ready`]. What is written before the path is open rides in the first message.
+    ///
+    /// # Errors
+    /// [`ConnectError`] if no connection can even begin.
+    ///
+    /// # Panics
+    /// If the system has no random source.
+    pub fn connect(&self, peer: PeerId, key: PublicKey) -> Result<Connection, ConnectError> {
+        let control = &self.handle.control;
+        control.admit()?;
+        let config = control.config.connection.clone();
+        let core =
+            ap2ap_stream::Connection::connect(key, config, seed(), clock::wall(), clock::now());
+        let shared = Arc::new(Shared::new(control.next_id(), core, Arc::clone(&control.bell)));
+        control.connect(Connect { shared: Arc::clone(&shared), peer });
+        Ok(Connection::new(shared))
+    }
+
+    /// The next connection that a client made; `None` when there will be none any more, and on a
+    /// client's endpoint.
+    ///
+    /// The client may not have shown yet that it is there: its first message may be a copy. Data
+    /// that arrived with it is never a copy's.
+    pub async fn accept(&self) -> Option<Connection> {
+        if self.handle.role == Role::Client {
+            return None;
+        }
+        let control = &self.handle.control;
+        loop {
+            let arrived = control.arrived.notified();
+            if let Some(connection) = control.take_arrival() {
+                return Some(connection);
+            }
+            if control.orders() != Orders::Serve {
+                return None;
+            }
+            arrived.await;
+        }
+    }
+
+    /// Closes all connections with `code` and `reason`, waits until that is said (3 seconds at
+    /// most), and ends the task.
+    pub async fn shutdown(&self, code: ErrorCode, reason: &str) {
+        let control = &self.handle.control;
+        control.order(Orders::ShutDown { code, reason: reason.to_owned() });
+        loop {
+            let idle = control.idle.notified();
+            if control.orders() == Orders::Ended {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Waits until no connection is left: each closed, and its close said. Before a program ends,
+    /// it lets what was written and finished arrive.
+    pub async fn wait_idle(&self) {
+        let control = &self.handle.control;
+        loop {
+            let idle = control.idle.notified();
+            if control.connections() == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Connections at this time, closing ones counted.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.handle.control.connections()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.control.order(Orders::Finish);
+    }
+}
+
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("every system that this runs on has a random source");
+    seed
+}

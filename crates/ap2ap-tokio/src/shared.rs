@@ -1,0 +1,289 @@
+//! A connection as its handles and the driver share it: the state machine behind a lock, and who
+//! waits for what.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use ap2ap_stream::{
+    CloseReason, Connection, ErrorCode, Event, Output, PathEvent, PathId, StreamId,
+};
+use tokio::sync::Notify;
+use tracing::debug;
+
+use crate::bell::{Bell, ConnId};
+use crate::config::{DRAIN_MAX, DRAIN_MIN, LINGER_MAX};
+use crate::error::ConnectionError;
+
+/// What a connection or stream says that nobody holds any more.
+pub(crate) const ABANDONED: ErrorCode = ErrorCode(0);
+
+/// A connection, its waiters, and the way to wake its driver.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: ConnId,
+    state: Mutex<State>,
+    bell: Arc<Bell>,
+    /// The connection is up or over.
+    pub(crate) news: Notify,
+    /// The peer opened a stream, or the connection is over.
+    pub(crate) opened: Notify,
+    /// Streams can be opened again, or the connection is over.
+    pub(crate) openable: Notify,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) core: Connection,
+    pub(crate) readers: BTreeMap<StreamId, Waker>,
+    pub(crate) writers: BTreeMap<StreamId, Waker>,
+    /// Streams that the peer opened and nobody took yet. The connection's own limit bounds them.
+    pub(crate) arrivals: VecDeque<StreamId>,
+    pub(crate) is_connected: bool,
+    /// Set once. Handles look here first, so that they see the end before the core does.
+    pub(crate) end: Option<ConnectionError>,
+    /// Something was written or is waited for: the first message need not wait.
+    pub(crate) is_used: bool,
+    close: Option<(ErrorCode, String)>,
+    is_abandoned: bool,
+    linger_until: Option<Instant>,
+}
+
+/// What the driver is to do next for a connection.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Send the first octets of the buffer.
+    Transmit { len: usize },
+    /// Ask again.
+    Again,
+    /// Come back then, or when something happens.
+    Wait { at: Option<Instant>, phase: Phase },
+}
+
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The peer has not shown that it has the keys.
+    Unconfirmed,
+    Confirmed,
+    /// It is over; stray datagrams are answered for this long.
+    Draining(Duration),
+    /// It is over and has nothing more to say.
+    Drained,
+}
+
+/// Whether a datagram was the connection's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Ours,
+    NotOurs,
+}
+
+impl Shared {
+    pub(crate) fn new(id: ConnId, core: Connection, bell: Arc<Bell>) -> Self {
+        let state = State {
+            core,
+            readers: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            arrivals: VecDeque::new(),
+            is_connected: false,
+            end: None,
+            is_used: false,
+            close: None,
+            is_abandoned: false,
+            linger_until: None,
+        };
+        Self {
+            id,
+            state: Mutex::new(state),
+            bell,
+            news: Notify::new(),
+            opened: Notify::new(),
+            openable: Notify::new(),
+        }
+    }
+
+    /// A poisoned lock is taken all the same: the state machine has no half-done operations.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ring(&self) {
+        self.bell.ring(self.id);
+    }
+
+    // ---- for handles
+
+    /// The first message need not wait any longer for something to carry.
+    pub(crate) fn mark_used(&self) {
+        if !mem::replace(&mut self.lock().is_used, true) {
+            self.ring();
+        }
+    }
+
+    pub(crate) fn close(&self, code: ErrorCode, reason: &str) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.close = Some((code, reason.to_owned()));
+            self.end(state, ConnectionError::Closed(CloseReason::Local));
+            self.ring();
+        }
+    }
+
+    /// Nobody holds the connection or a stream of it any more.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.is_abandoned = true;
+        while let Some(id) = state.arrivals.pop_front() {
+            if let Some(mut stream) = state.core.stream(id) {
+                stream.reset(ABANDONED);
+                stream.stop(ABANDONED);
+            }
+        }
+        drop(state);
+        self.ring();
+    }
+
+    // ---- for the driver
+
+    /// Whether nobody uses the connection any more: it is over, or nobody holds it.
+    pub(crate) fn is_unused(&self) -> bool {
+        let state = self.lock();
+        state.end.is_some() || state.is_abandoned
+    }
+
+    pub(crate) fn handle_path(&self, now: Instant, path: PathId, event: PathEvent) {
+        self.lock().core.handle_path(now, path, event);
+    }
+
+    pub(crate) fn handle_datagram(&self, now: Instant, path: PathId, datagram: &[u8]) -> Heard {
+        let mut state = self.lock();
+        let before = state.core.stats().discarded_unauthentic;
+        state.core.handle_datagram(now, path, datagram);
+        if state.core.stats().discarded_unauthentic == before {
+            Heard::Ours
+        } else {
+            Heard::NotOurs
+        }
+    }
+
+    /// Lets the connection say its next step; events go to whoever waits for them.
+    pub(crate) fn step(&self, now: Instant, buf: &mut [u8]) -> Step {
+        let mut state = self.lock();
+        if let Some((code, reason)) = state.close.take() {
+            state.core.close(now, code, &reason);
+        }
+        let linger_until = state.linger(now);
+        match state.core.poll_output(now, buf) {
+            Output::Transmit { len, .. } => Step::Transmit { len },
+            Output::Event(event) => {
+                self.tell(state, event);
+                Step::Again
+            }
+            Output::Wait(at) => {
+                let at = at.into_iter().chain(linger_until).min();
+                Step::Wait { at, phase: state.phase() }
+            }
+        }
+    }
+
+    /// Ends the connection for a reason that the protocol does not know.
+    pub(crate) fn fail(&self, reason: ConnectionError) {
+        let state = self.lock();
+        if state.end.is_none() {
+            debug!(conn = self.id.0, %reason, "connection ended");
+            self.end(state, reason);
+        }
+    }
+
+    fn tell(&self, mut state: MutexGuard<'_, State>, event: Event) {
+        match event {
+            Event::Connected => {
+                debug!(conn = self.id.0, "connected");
+                state.is_connected = true;
+                drop(state);
+                self.news.notify_waiters();
+            }
+            Event::Opened(id) => {
+                if state.is_abandoned {
+                    return;
+                }
+                state.arrivals.push_back(id);
+                drop(state);
+                self.opened.notify_waiters();
+            }
+            Event::Openable => {
+                drop(state);
+                self.openable.notify_waiters();
+            }
+            Event::Readable(id) => {
+                let reader = state.readers.remove(&id);
+                drop(state);
+                reader.into_iter().for_each(Waker::wake);
+            }
+            Event::Writable(id) => {
+                let writer = state.writers.remove(&id);
+                drop(state);
+                writer.into_iter().for_each(Waker::wake);
+            }
+            Event::Closed(reason) => {
+                debug!(conn = self.id.0, %reason, "connection closed");
+                self.end(state, reason.into());
+            }
+            // The core may learn to tell more; what nobody waits for is not told.
+            _ => {}
+        }
+    }
+
+    /// Sets the end if there is none yet, and wakes everyone with the lock released.
+    fn end(&self, mut state: MutexGuard<'_, State>, reason: ConnectionError) {
+        state.end.get_or_insert(reason);
+        let readers = mem::take(&mut state.readers);
+        let writers = mem::take(&mut state.writers);
+        drop(state);
+        readers.into_values().chain(writers.into_values()).for_each(Waker::wake);
+        self.news.notify_waiters();
+        self.opened.notify_waiters();
+        self.openable.notify_waiters();
+    }
+}
+
+impl State {
+    /// Closes an abandoned connection once what was finished has arrived; until when it waits.
+    fn linger(&mut self, now: Instant) -> Option<Instant> {
+        if !self.is_abandoned || self.core.is_closed() {
+            return None;
+        }
+        let until = *self.linger_until.get_or_insert(now + LINGER_MAX);
+        if self.core.streams_open() > 0 && now < until {
+            return Some(until);
+        }
+        self.core.close(now, ABANDONED, "");
+        None
+    }
+
+    fn phase(&self) -> Phase {
+        if self.core.is_drained() {
+            return Phase::Drained;
+        }
+        if self.core.is_closed() {
+            let round_trip = self.core.stats().rtt.unwrap_or(DRAIN_MAX);
+            return Phase::Draining((2 * round_trip).clamp(DRAIN_MIN, DRAIN_MAX));
+        }
+        if self.core.is_confirmed() { Phase::Confirmed } else { Phase::Unconfirmed }
+    }
+}
+
+/// What every handle of a connection holds: when the last one goes, the connection does.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.abandon();
+    }
+}

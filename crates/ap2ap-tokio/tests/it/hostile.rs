@@ -1,0 +1,178 @@
+//! Strangers cost little, and those who are connected notice nothing.
+
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use ap2ap_stream::{Output, PathEvent, PathId};
+use ap2ap_tokio::{Config, Endpoint, STRANGERS_MAX, UNCONFIRMED_MAX};
+
+use crate::support::{echo_all, exchange, pattern, secret, udp, udp_peer, within};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_strangers_do_not_disturb_fifty_clients() {
+    let carrier = udp(0);
+    let address = carrier.local_addr();
+    let bridge = Endpoint::bridge(carrier, secret(), Config::default());
+    echo_all(bridge.clone());
+
+    let mut clients = Vec::new();
+    for number in 0..50 {
+        let endpoint = Endpoint::client(udp(0), Config::default());
+        let connection = endpoint.connect(udp_peer(address), secret().public()).unwrap();
+        let stream = within(connection.open_stream()).await.unwrap();
+        let octets = pattern(3000, number);
+        assert_eq!(within(exchange(stream, octets.clone())).await, octets);
+        clients.push((endpoint, connection));
+    }
+    assert_eq!(bridge.connections(), 50);
+
+    let garbage = tokio::task::spawn_blocking(move || {
+        for number in (0..).take(STRANGERS_MAX + 100) {
+            let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+            // The first octet of a first message, of an answer, of a packet, of nothing.
+            for kind in [0x01, 0x02, 0x40, 0xff] {
+                let mut datagram = pattern(600, number);
+                datagram[0] = kind;
+                stranger.send_to(&datagram, address).unwrap();
+            }
+        }
+    });
+    let mut exchanges = Vec::new();
+    for (number, (_, connection)) in (0..).zip(&clients) {
+        let stream = within(connection.open_stream()).await.unwrap();
+        exchanges.push(tokio::spawn(async move {
+            let octets = pattern(10_000, number);
+            assert_eq!(exchange(stream, octets.clone()).await, octets);
+        }));
+    }
+    within(garbage).await.unwrap();
+    for exchange in exchanges {
+        within(exchange).await.unwrap();
+    }
+    assert_eq!(bridge.connections(), 50, "no stranger became a connection");
+
+    // And a newcomer still gets in.
+    let endpoint = Endpoint::client(udp(0), Config::default());
+    let connection = endpoint.connect(udp_peer(address), secret().public()).unwrap();
+    within(connection.ready()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_open_handshakes_are_limited_and_pass_away() {
+    let mut config = Config::default();
+    config.handshake_timeout = Duration::from_secs(2);
+    let carrier = udp(0);
+    let address = carrier.local_addr();
+    let bridge = Endpoint::bridge(carrier, secret(), config);
+    echo_all(bridge.clone());
+    let endpoint = Endpoint::client(udp(0), Config::default());
+    let live = endpoint.connect(udp_peer(address), secret().public()).unwrap();
+    within(live.ready()).await.unwrap();
+
+    // Whoever knows the key can make first messages; these never answer.
+    let flood = tokio::task::spawn_blocking(move || {
+        for number in (0_u64..).take(UNCONFIRMED_MAX + 200) {
+            let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+            stranger.send_to(&first_message(number), address).unwrap();
+        }
+    });
+    let mut most = 0;
+    while !flood.is_finished() {
+        let stream = within(live.open_stream()).await.unwrap();
+        let octets = pattern(5000, 3);
+        assert_eq!(within(exchange(stream, octets.clone())).await, octets);
+        most = most.max(bridge.connections());
+    }
+    within(flood).await.unwrap();
+    assert!((2..=UNCONFIRMED_MAX + 1).contains(&most), "{most}");
+    within(async {
+        while bridge.connections() > 1 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
+    assert_eq!(live.close_reason(), None);
+}
+
+/// A valid first message of a client of its own.
+#[expect(clippy::disallowed_methods, reason = "a first message carries wall time")]
+fn first_message(number: u64) -> Vec<u8> {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number.to_be_bytes());
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = Instant::now();
+    let key = secret().public();
+    let mut client = ap2ap_stream::Connection::connect(key, Config::default(), seed, wall, now);
+    client.handle_path(now, PathId(0), PathEvent::Added { payload_max: 1200 });
+    let mut buf = [0; 2048];
+    let Output::Transmit { len, .. } = client.poll_output(now, &mut buf) else { panic!() };
+    buf[..len].to_vec()
+}
+
+#[tokio::test]
+async fn garbage_on_a_live_path_changes_nothing() {
+    let bridge_carrier = udp(0);
+    let address = bridge_carrier.local_addr();
+    let bridge = Endpoint::bridge(bridge_carrier, secret(), Config::default());
+    echo_all(bridge.clone());
+    let relay = Recorder::between(address);
+    let endpoint = Endpoint::client(udp(0), Config::default());
+    let connection = endpoint.connect(udp_peer(relay.address), secret().public()).unwrap();
+    let stream = within(connection.open_stream()).await.unwrap();
+    let octets = pattern(3000, 1);
+    assert_eq!(within(exchange(stream, octets.clone())).await, octets);
+
+    // Everything that the client ever sent, its first message too, again and mangled.
+    relay.replay();
+    let stream = within(connection.open_stream()).await.unwrap();
+    assert_eq!(within(exchange(stream, octets.clone())).await, octets);
+    assert_eq!(connection.close_reason(), None);
+    assert_eq!(bridge.connections(), 1);
+}
+
+/// A relay that keeps what the client sent and can send it again from the same address.
+struct Recorder {
+    address: std::net::SocketAddr,
+    outside: std::sync::Arc<UdpSocket>,
+    bridge: std::net::SocketAddr,
+    kept: std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Recorder {
+    fn between(bridge: std::net::SocketAddr) -> Self {
+        let inside = std::sync::Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let outside = std::sync::Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
+        let kept = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let client = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let address = inside.local_addr().unwrap();
+        let recorder = Self { address, outside: outside.clone(), bridge, kept: kept.clone() };
+        let (there, from) = (outside.clone(), client.clone());
+        let back = inside.clone();
+        std::thread::spawn(move || {
+            let mut buf = [0; 2048];
+            while let Ok((len, peer)) = inside.recv_from(&mut buf) {
+                *from.lock().unwrap() = Some(peer);
+                kept.lock().unwrap().push(buf[..len].to_vec());
+                there.send_to(&buf[..len], bridge).unwrap();
+            }
+        });
+        std::thread::spawn(move || {
+            let mut buf = [0; 2048];
+            while let Ok((len, _)) = outside.recv_from(&mut buf) {
+                if let Some(peer) = *client.lock().unwrap() {
+                    back.send_to(&buf[..len], peer).unwrap();
+                }
+            }
+        });
+        recorder
+    }
+
+    fn replay(&self) {
+        for datagram in self.kept.lock().unwrap().clone() {
+            self.outside.send_to(&datagram, self.bridge).unwrap();
+            let mut mangled = datagram;
+            mangled[0] ^= 0x80;
+            self.outside.send_to(&mangled, self.bridge).unwrap();
+        }
+    }
+}
