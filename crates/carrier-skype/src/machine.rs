@@ -187,6 +187,7 @@ impl Machine {
         }
         self.text.clear();
         armour::encode(datagram, &mut self.text);
+        debug_assert!((1..=DATAGRAM_OCTETS_MAX).contains(&self.text.len()));
         let sent = self.session.send_datagram(now, stream, &self.text);
         self.settle(now);
         match sent {
@@ -261,17 +262,18 @@ impl Machine {
         })
     }
 
-    /// Asks what is to be asked and takes what the session has to say, until it has no more.
+    /// Takes all that the session has to say, then asks what is to be asked, until both are done.
     fn settle(&mut self, now: Instant) {
         while self.end.is_none() {
-            self.dial(now);
-            self.hang_up(now);
             match self.session.poll_output(now) {
                 Output::Send(line) => self.lines.push_back(line),
                 Output::Event(event) => self.handle_event(event),
+                // Not earlier: one list may bring streams for all paths that wait.
                 Output::Wait(until) => {
                     self.timeout = until;
-                    break;
+                    if self.dial(now) + self.hang_up(now) == 0 {
+                        break;
+                    }
                 }
             }
         }
@@ -280,24 +282,31 @@ impl Machine {
         }
     }
 
-    fn dial(&mut self, now: Instant) {
+    /// Calls whom paths wait for; says how many. When the session is full, a reply or a time-out
+    /// makes room, and both lead here again.
+    fn dial(&mut self, now: Instant) -> usize {
+        let mut done = 0;
         while let Some(user) = self.dials.due() {
             match self.session.connect(now, user) {
                 Ok(()) | Err(ConnectError::Pending) => self.dials.asked(user),
                 Err(ConnectError::NotAttached) => self.fail(user, DownReason::CarrierLost),
-                // A reply or a time-out makes room, and both lead here again.
-                Err(ConnectError::Full) => return,
+                Err(ConnectError::Full) => break,
             }
+            done += 1;
         }
+        done
     }
 
-    fn hang_up(&mut self, now: Instant) {
-        while let Some(&stream) = self.unwanted.first() {
-            if self.session.disconnect(now, stream) == Err(session::SendError::Full) {
-                return;
-            }
+    /// Ends streams that nobody wants; says how many.
+    fn hang_up(&mut self, now: Instant) -> usize {
+        let mut done = 0;
+        while let Some(&stream) = self.unwanted.first()
+            && self.session.disconnect(now, stream) != Err(session::SendError::Full)
+        {
             self.unwanted.remove(&stream);
+            done += 1;
         }
+        done
     }
 
     fn block(&mut self, path: CarrierPath) -> SendError {

@@ -15,7 +15,7 @@ impl Machine {
         match event {
             Event::Attached => info!("attached to Skype"),
             Event::Detached => {
-                info!("detached from Skype: nobody is logged in");
+                info!("detached from Skype, which has nobody logged in or lost the application");
                 self.lose_paths();
             }
             Event::Offline => info!("Skype has no network"),

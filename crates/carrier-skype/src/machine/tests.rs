@@ -1,5 +1,4 @@
 //! Transcripts between a machine and a Skype that is read from the test.
-#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 
 use carrier::{DATAGRAM_MAX, Delivery, Route};
 use skype_api::session::{COMMAND_TIMEOUT, CONNECT_TIMEOUT, DATAGRAMS_PENDING_MAX};
@@ -81,14 +80,13 @@ impl Bench {
     }
 }
 
+/// The paths of events that all say `Up`.
 fn ups(events: &[CarrierEvent]) -> Vec<CarrierPath> {
-    let up = |event: &CarrierEvent| match event {
-        CarrierEvent::Up { path, caps } => {
-            assert_eq!((caps.payload_max, caps.idle_max), (1225, Some(Duration::from_secs(480))));
-            assert_eq!((caps.delivery, caps.route), (Delivery::Lossy, Route::Unknown));
-            *path
-        }
-        other => panic!("{other:?}"),
+    let up = |event: &CarrierEvent| {
+        let CarrierEvent::Up { path, caps } = event else { panic!("{event:?}") };
+        assert_eq!((caps.payload_max, caps.idle_max), (1225, Some(Duration::from_secs(480))));
+        assert_eq!((caps.delivery, caps.route), (Delivery::Lossy, Route::Unknown));
+        *path
     };
     events.iter().map(up).collect()
 }
@@ -166,6 +164,16 @@ fn two_paths_to_one_user_are_asked_for_in_turn() {
     assert_eq!(bench.lines(), ["#4 ALTER APPLICATION a CONNECT bob"]);
     bench.hear("APPLICATION a STREAMS bob:1 bob:2");
     assert_eq!(ups(&bench.events()), [second]);
+}
+
+#[test]
+fn streams_of_one_list_serve_all_paths_that_wait() {
+    let mut bench = Bench::attached();
+    let paths = [bench.open("skype:bob"), bench.open("skype:bob")];
+    bench.lines();
+    bench.hear("APPLICATION a STREAMS bob:1 bob:2");
+    assert_eq!(ups(&bench.events()), paths);
+    assert_eq!(bench.lines(), [""; 0]);
 }
 
 #[test]
