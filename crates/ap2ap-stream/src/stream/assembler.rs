@@ -30,9 +30,11 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
-    /// Whether a piece can be taken without too many separate pieces.
-    pub(super) fn has_room_for_a_piece(&self) -> bool {
-        self.arrived.len() < PIECES_MAX
+    /// Whether a piece that starts at `offset` can be taken without too many separate pieces. The
+    /// next octets to be read always can: what waits behind them would wait for ever.
+    pub(super) fn has_room_for_a_piece(&self, offset: u64) -> bool {
+        let ready_end = self.base.saturating_add(num::len_u64(self.ready()));
+        offset <= ready_end || self.arrived.len() < PIECES_MAX
     }
 
     /// Takes a piece. What arrived before is not overwritten: the first copy stands.
@@ -141,6 +143,19 @@ mod tests {
         assembler.insert(1, b"b");
         assembler.insert(0, b"AXC");
         assert_eq!(assembler.read(10), Bytes::from_static(b"AbC"));
+    }
+
+    #[test]
+    fn too_many_pieces_never_keep_the_missing_octets_out() {
+        let mut assembler = Assembler::default();
+        for piece in 0..PIECES_MAX as u64 {
+            assembler.insert(2 * piece + 1, b"x");
+        }
+        assert!(!assembler.has_room_for_a_piece(2));
+        assert!(assembler.has_room_for_a_piece(0));
+        assembler.insert(0, b"x");
+        assert!(assembler.has_room_for_a_piece(2), "what comes next can be taken now");
+        assert_eq!(assembler.ready(), 2);
     }
 
     proptest! {

@@ -184,7 +184,7 @@ impl StreamMap {
         let Some(entry) = self.open.get(&id) else {
             self.check_unknown(id)?;
             let ahead = offset.saturating_add(len);
-            if ahead > self.stream_window || ahead > self.credit.room() {
+            if !self.is_forgotten(id) && ahead > INITIAL_STREAM_WINDOW {
                 return Err(Violation("more stream data than allowed"));
             }
             return Ok(Room::Enough);
@@ -193,7 +193,7 @@ impl StreamMap {
         if ahead > self.credit.room() {
             return Err(Violation("more data than allowed for all streams"));
         }
-        Ok(if entry.recv.has_room() { Room::Enough } else { Room::Full })
+        Ok(if entry.recv.has_room(offset) { Room::Enough } else { Room::Full })
     }
 
     pub(crate) fn receive(
@@ -407,6 +407,11 @@ impl StreamMap {
         Ok(())
     }
 
+    /// Whether a stream that is not open was: frames for it come late, and mean nothing any more.
+    fn is_forgotten(&self, id: StreamId) -> bool {
+        id.opener() == self.side || self.seen.contains(&id.index())
+    }
+
     /// The stream a frame of the peer is for: opened now if it is new, `None` if it is closed.
     fn entry_for_peer(
         &mut self,
@@ -415,10 +420,10 @@ impl StreamMap {
     ) -> Result<Option<&mut Entry>, Violation> {
         if !self.open.contains_key(&id) {
             self.check_unknown(id)?;
-            let index = id.index();
-            if id.opener() == self.side || self.seen.contains(&index) {
+            if self.is_forgotten(id) {
                 return Ok(None);
             }
+            let index = id.index();
             self.seen.insert(index..index.saturating_add(1));
             self.open.insert(id, Entry::new(self.stream_window));
             events.push_back(Event::Opened(id));

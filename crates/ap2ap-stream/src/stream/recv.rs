@@ -79,9 +79,9 @@ impl RecvHalf {
         Ok(end.saturating_sub(self.highest))
     }
 
-    /// Whether a piece can be stored.
-    pub(crate) fn has_room(&self) -> bool {
-        self.state != State::Open || self.assembler.has_room_for_a_piece()
+    /// Whether a piece that starts at `offset` can be stored.
+    pub(crate) fn has_room(&self, offset: u64) -> bool {
+        self.state != State::Open || self.assembler.has_room_for_a_piece(offset)
     }
 
     /// Takes a checked piece. True: the waiting reader should be told.
