@@ -1,7 +1,5 @@
 //! `skypeproxy bridge`: takes connections from clients and forwards them.
 
-use std::path::PathBuf;
-
 use anyhow::bail;
 use tracing::info;
 use tunnel::{Bridge, ForwardList};
@@ -24,7 +22,7 @@ pub(crate) async fn run(args: BridgeArgs) -> anyhow::Result<()> {
     if forwards.is_empty() {
         bail!("no target: name where connections may go with --forward IP:PORT");
     }
-    let key = key_file::read(&PathBuf::from(key_path))?;
+    let key = key_file::read(&key_path)?;
     let mut endpoints = Vec::new();
     for spec in &specs {
         endpoints.push(carriers::bridge_endpoint(spec, &key).await?);

@@ -1,5 +1,5 @@
 //! Real curl through the demo: every way of asking, and many at once.
-#![allow(clippy::unwrap_used, clippy::as_conversions, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

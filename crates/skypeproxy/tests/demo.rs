@@ -1,5 +1,5 @@
 //! `demo --check`: the figures that scripts read.
-#![allow(clippy::unwrap_used, clippy::as_conversions, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Bridge and client as processes of their own, over an overlay and over UDP: 10 MB, hash equal.
-#![allow(clippy::unwrap_used, clippy::as_conversions, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod common;
 

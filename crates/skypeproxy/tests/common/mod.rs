@@ -1,4 +1,5 @@
 //! Runs the real binary and real curl, and stops them whatever happens.
+#![allow(clippy::allow_attributes, reason = "what is unused differs by test file")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +12,7 @@ use std::thread;
 const HANG_S: &str = "120";
 
 /// A running skypeproxy. It is stopped when dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
     log: std::path::PathBuf,
@@ -20,7 +21,7 @@ pub struct Running {
 
 impl Running {
     /// Starts the binary with the words of a command line.
-    pub fn start(words: &[&str]) -> Self {
+    pub(crate) fn start(words: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("stderr");
         let mut child = Command::new(env!("CARGO_BIN_EXE_skypeproxy"))
@@ -34,7 +35,7 @@ impl Running {
     }
 
     /// The rest of the next stdout line that starts with `prefix`.
-    pub fn wait_for(&mut self, prefix: &str) -> String {
+    pub(crate) fn wait_for(&mut self, prefix: &str) -> String {
         let mut line = String::new();
         while self.stdout.read_line(&mut line).unwrap() > 0 {
             if let Some(rest) = line.trim_end().strip_prefix(prefix) {
@@ -46,12 +47,12 @@ impl Running {
     }
 
     /// What it said on stderr so far.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until stderr holds `text`.
-    pub fn wait_for_stderr(&self, text: &str) {
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
         for _ in 0..600 {
             if self.stderr().contains(text) {
                 return;
@@ -61,16 +62,16 @@ impl Running {
         panic!("stderr never said {text:?}:\n{}", self.stderr());
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
     /// Asks it to stop and waits until it has.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         self.signal();
         self.child.wait().unwrap()
     }
@@ -89,12 +90,12 @@ impl Drop for Running {
 }
 
 /// Runs the binary to its end.
-pub fn run(words: &[&str]) -> Output {
+pub(crate) fn run(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_skypeproxy")).args(words).output().unwrap()
 }
 
 /// The error line of a run that had to fail.
-pub fn failure(words: &[&str]) -> String {
+pub(crate) fn failure(words: &[&str]) -> String {
     let output = run(words);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{words:?} did not fail");
@@ -103,7 +104,7 @@ pub fn failure(words: &[&str]) -> String {
 }
 
 /// Runs real curl and gives its exit code, stdout and stderr.
-pub fn curl(words: &[&str]) -> (i32, Vec<u8>, String) {
+pub(crate) fn curl(words: &[&str]) -> (i32, Vec<u8>, String) {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", HANG_S, "--noproxy", ""])
         .args(words)
@@ -114,7 +115,7 @@ pub fn curl(words: &[&str]) -> (i32, Vec<u8>, String) {
 }
 
 /// A web server that answers every request with the same body, on a thread of its own.
-pub fn web_server(body: Vec<u8>) -> SocketAddr {
+pub(crate) fn web_server(body: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let body = std::sync::Arc::new(body);
@@ -138,25 +139,25 @@ fn answer(mut tcp: TcpStream, body: &[u8]) {
 }
 
 /// Octets with no short period.
-pub fn octets(len: usize) -> Vec<u8> {
+pub(crate) fn octets(len: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {
         state =
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
+        state.to_be_bytes()[0]
     };
     (0..len).map(|_| next()).collect()
 }
 
 /// Makes a key file and gives the public key.
-pub fn keygen(path: &Path) -> String {
+pub(crate) fn keygen(path: &Path) -> String {
     let output = run(&["keygen", "--out", path.to_str().unwrap()]);
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// An overlay with the logins `alice` and `bob`, its sockets in `dir`.
-pub fn overlay(dir: &Path, link: &str) -> Running {
+pub(crate) fn overlay(dir: &Path, link: &str) -> Running {
     let config = dir.join("overlay.toml");
     let login = |name: &str| {
         format!("[[login]]\nname = \"{name}\"\nsocket = \"{}/{name}.sock\"\n", dir.display())
