@@ -15,7 +15,7 @@ use crate::id::{ErrorCode, PathId, Side, StreamId};
 use crate::key::PublicKey;
 use crate::noise::{Handshake, Keys, Seed};
 use crate::num;
-use crate::path::{Path, Probing};
+use crate::path::{PAYLOAD_MIN, Path, Probing};
 use crate::recovery::Clock;
 use crate::recovery::received::Received;
 use crate::recovery::sent::{SentFrame, SentPackets};
@@ -26,8 +26,13 @@ use crate::stream::map::StreamMap;
 /// A send buffer is never smaller, in octets: a page of a slow relay's data.
 const SEND_BUFFER_MIN: usize = 16 * 1024;
 
-/// How often a close is said: to every datagram that still comes, up to this often.
+/// A close is said to every datagram that still comes and after each probe time-out, in total up
+/// to this often,
 const CLOSES_MAX: u8 = 8;
+/// for this many probe time-outs, but no longer than [`CLOSING_MAX`].
+const CLOSING_TIMEOUTS: u32 = 3;
+/// Whoever waits until the close is said waits no longer.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// One end of a connection.
 ///
@@ -68,13 +73,7 @@ pub(crate) enum State {
     Answering(Box<Answering>),
     Open(Keys),
     /// The close is being said.
-    Closing {
-        keys: Keys,
-        code: ErrorCode,
-        reason: String,
-        said: u8,
-        due: bool,
-    },
+    Closing(Box<Closing>),
     Closed,
 }
 
@@ -105,6 +104,23 @@ pub(crate) struct Answering {
     pub(crate) answered_at: Option<Instant>,
     /// Octets that may be sent before the client has shown that it is there.
     pub(crate) allowance: u64,
+}
+
+/// A close that the peer is being told, by what it needs to understand it.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) keys: Keys,
+    /// A bridge's answer that the client may not have, and the first message's MAC.
+    pub(crate) answer: Option<(Vec<u8>, [u8; 16])>,
+    pub(crate) answer_due: bool,
+    pub(crate) code: ErrorCode,
+    pub(crate) reason: String,
+    /// How often it was said.
+    pub(crate) said: u8,
+    /// When it is to be said next.
+    pub(crate) due_at: Instant,
+    pub(crate) repeat_after: Duration,
+    pub(crate) ends_at: Instant,
 }
 
 /// When something was heard last, and since when an answer is owed.
@@ -168,13 +184,15 @@ impl Connection {
 
     /// Takes news of a path.
     ///
-    /// This version of the protocol uses one path at a time: the first one added that was not
-    /// removed.
+    /// This version of the protocol uses one path at a time. While there is one, another that is
+    /// added is ignored: add it again once the first is removed.
     pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
         match event {
             PathEvent::Added { payload_max } => {
                 if self.path.is_none() {
                     self.path = Some(Path::new(path, payload_max));
+                    self.sent.begin_path();
+                    self.probing = Probing::default();
                 }
                 return;
             }
@@ -189,18 +207,21 @@ impl Connection {
             PathEvent::Changed { payload_max } => current.change_payload_max(payload_max),
             PathEvent::Refused => {
                 current.refused = true;
-                self.take_last_back();
+                self.take_last_back(now);
             }
             PathEvent::Writable => current.refused = false,
             PathEvent::Removed => {
-                self.path = None;
                 self.give_all_up(now);
+                self.path = None;
+                // Nobody can answer; how long that may last is for the idle time-out to say.
+                self.idle.asked = None;
             }
         }
     }
 
     /// Says the one next step. Due timers fire here. A datagram is written to the front of `buf`,
-    /// which should hold 2,048 octets; it limits the datagram otherwise.
+    /// which should hold 2,048 octets; it limits the datagram otherwise. Into less than 256 octets
+    /// nothing is written at all.
     pub fn poll_output(&mut self, now: Instant, buf: &mut [u8]) -> Output {
         self.fire_timers(now);
         if let Some(event) = self.events.pop_front() {
@@ -211,7 +232,7 @@ impl Connection {
             self.stats.octets_sent = self.stats.octets_sent.saturating_add(num::len_u64(len));
             return Output::Transmit { path, len };
         }
-        Output::Wait(self.next_timer(now))
+        Output::Wait(self.next_timer(now, buf.len()))
     }
 
     /// Opens a stream. Its first octets ride in the first message if they are written before a
@@ -245,7 +266,7 @@ impl Connection {
     /// Whether the connection is over; it may still have a last datagram to send.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closing { .. } | State::Closed)
+        matches!(self.state, State::Closing(_) | State::Closed)
     }
 
     /// Whether the connection is over and will send nothing more.
@@ -299,6 +320,11 @@ impl Connection {
     // ---- time
 
     fn fire_timers(&mut self, now: Instant) {
+        if let State::Closing(closing) = &self.state
+            && now >= closing.ends_at
+        {
+            self.state = State::Closed;
+        }
         if self.is_closed() {
             return;
         }
@@ -313,7 +339,7 @@ impl Connection {
     }
 
     fn time_out(&self, now: Instant) -> Option<CloseReason> {
-        let at = |since: Instant, after: Duration| now >= since + after;
+        let at = |since: Instant, after: Duration| now.saturating_duration_since(since) >= after;
         if !self.is_confirmed() && at(self.idle.began, self.config.handshake_timeout) {
             return Some(CloseReason::HandshakeTimeout);
         }
@@ -325,19 +351,22 @@ impl Connection {
     fn keep_alive_at(&self) -> Option<Instant> {
         let after = self.config.keep_alive?;
         let is_due = self.side == Side::Client && !self.idle.ping_due && self.keys().is_some();
-        is_due.then(|| self.idle.heard.max(self.idle.spoke) + after)
+        // A time too long for the clock is never.
+        is_due.then(|| self.idle.heard.max(self.idle.spoke).checked_add(after))?
     }
 
-    fn next_timer(&mut self, now: Instant) -> Option<Instant> {
+    fn next_timer(&mut self, now: Instant, room: usize) -> Option<Instant> {
+        let transmit = if room < PAYLOAD_MIN { None } else { self.next_transmit_at(now) };
         if self.is_closed() {
-            return None;
+            let State::Closing(closing) = &self.state else { return None };
+            return transmit.into_iter().chain([closing.ends_at]).min();
         }
-        let handshake =
-            (!self.is_confirmed()).then(|| self.idle.began + self.config.handshake_timeout);
-        let owed = self.idle.asked.map(|asked| asked + self.config.answer_timeout);
-        let idle = self.config.idle_timeout.map(|after| self.idle.heard + after);
-        let timers = [handshake, owed, idle, self.keep_alive_at(), self.next_transmit_at(now)];
-        timers.into_iter().flatten().min()
+        let handshake = (!self.is_confirmed())
+            .then(|| self.idle.began.checked_add(self.config.handshake_timeout))
+            .flatten();
+        let owed = self.idle.asked.and_then(|at| at.checked_add(self.config.answer_timeout));
+        let idle = self.config.idle_timeout.and_then(|after| self.idle.heard.checked_add(after));
+        [handshake, owed, idle, self.keep_alive_at(), transmit].into_iter().flatten().min()
     }
 
     // ---- ends
@@ -348,21 +377,36 @@ impl Connection {
         self.end(now, PROTOCOL_CODE, rule, CloseReason::Protocol(rule));
     }
 
-    fn end(&mut self, _now: Instant, code: ErrorCode, reason: &str, why: CloseReason) {
+    fn end(&mut self, now: Instant, code: ErrorCode, reason: &str, why: CloseReason) {
         if self.is_closed() {
             return;
         }
         self.events.clear();
         self.events.push_back(Event::Closed(why));
-        let keys = match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open(keys) => Some(keys),
-            State::Answering(answering) if answering.answer.is_some() => answering.keys,
-            State::Answering(_) | State::Opening(_) | State::Closing { .. } | State::Closed => None,
+        // A client can only be told with the keys that an answer gives it.
+        self.make_answer(now);
+        let (keys, answer, answer_due) = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(keys) => (Some(keys), None, false),
+            State::Answering(answering) => {
+                let answer = answering.answer.map(|(octets, _)| (octets, answering.first_mac));
+                (answering.keys, answer, answering.answer_due)
+            }
+            State::Opening(_) | State::Closing(_) | State::Closed => return,
         };
-        if let Some(keys) = keys {
-            let reason = reason.to_owned();
-            self.state = State::Closing { keys, code, reason, said: 0, due: true };
-        }
+        let Some(keys) = keys else { return };
+        let rtt = self.path.as_ref().map(|path| path.rtt).unwrap_or_default();
+        let repeat_after = rtt.probe_timeout().min(CLOSING_MAX / CLOSING_TIMEOUTS);
+        self.state = State::Closing(Box::new(Closing {
+            keys,
+            answer,
+            answer_due,
+            code,
+            reason: reason.to_owned(),
+            said: 0,
+            due_at: now,
+            repeat_after,
+            ends_at: now + repeat_after * CLOSING_TIMEOUTS,
+        }));
     }
 
     /// The connection is over and nobody needs to be told.
@@ -376,7 +420,8 @@ impl Connection {
 
     fn keys(&self) -> Option<&Keys> {
         match &self.state {
-            State::Open(keys) | State::Closing { keys, .. } => Some(keys),
+            State::Open(keys) => Some(keys),
+            State::Closing(closing) => Some(&closing.keys),
             State::Answering(answering) => answering.keys.as_ref(),
             State::Opening(_) | State::Closed => None,
         }
@@ -384,11 +429,23 @@ impl Connection {
 
     // ---- losses that no acknowledgement tells of
 
-    /// The carrier refused the last datagram: it was never sent.
-    fn take_last_back(&mut self) {
+    /// The carrier refused the last datagram: it was never sent, and nobody owes an answer to it.
+    fn take_last_back(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Opening(opening) => opening.repeat_at = None,
+            State::Answering(answering) if self.sent.next_number() == 0 => {
+                answering.answer_due = true;
+            }
+            State::Closing(closing) => closing.due_at = now,
+            State::Answering(_) | State::Open(_) | State::Closed => {}
+        }
         let Some(number) = self.sent.next_number().checked_sub(1) else { return };
         for frame in self.sent.unsend(number) {
             self.streams.frame_lost(&frame);
+        }
+        self.received.acknowledge_again(now);
+        if self.probing.count == 0 {
+            self.idle.asked = self.sent.oldest_sent_at();
         }
     }
 

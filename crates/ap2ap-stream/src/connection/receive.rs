@@ -30,7 +30,7 @@ impl Connection {
             return;
         }
         match packet::kind(datagram) {
-            Kind::First => self.handle_repeated_first(datagram),
+            Kind::First => self.handle_repeated_first(now, datagram),
             Kind::Answer => self.handle_answer(now, datagram),
             Kind::Packet => self.handle_packet(now, datagram),
             Kind::Unknown => self.discard_unauthentic("unknown kind"),
@@ -38,15 +38,24 @@ impl Connection {
     }
 
     /// The same first message again: the answer was lost, or is late.
-    fn handle_repeated_first(&mut self, datagram: &[u8]) {
-        if let State::Answering(answering) = &mut self.state
-            && let Ok(first) = First::split(datagram)
-            && *first.mac == answering.first_mac
-        {
-            answering.answer_due = true;
-            return;
+    fn handle_repeated_first(&mut self, now: Instant, datagram: &[u8]) {
+        let mac = First::split(datagram).map(|first| *first.mac);
+        match &mut self.state {
+            State::Answering(answering) if mac == Ok(answering.first_mac) => {
+                answering.answer_due = true;
+            }
+            State::Closing(closing)
+                if closing.answer.as_ref().is_some_and(|(_, first_mac)| mac == Ok(*first_mac)) =>
+            {
+                closing.answer_due = true;
+                closing.due_at = now;
+            }
+            State::Opening(_)
+            | State::Answering(_)
+            | State::Open(_)
+            | State::Closing(_)
+            | State::Closed => self.discard_unauthentic("first message"),
         }
-        self.discard_unauthentic("first message");
     }
 
     fn handle_answer(&mut self, now: Instant, datagram: &[u8]) {
@@ -54,12 +63,11 @@ impl Connection {
             self.discard_unauthentic("answer");
             return;
         };
-        let (Some(mut handshake), Some(sent_at)) =
-            (opening.handshake.take(), opening.sent_first_at)
-        else {
+        let Some(sent_at) = opening.sent_first_at else {
             self.discard_unauthentic("answer");
             return;
         };
+        let Some(mut handshake) = opening.handshake.take() else { return };
         let noise = datagram.get(1..).unwrap_or_default();
         let Ok(payload) = handshake.read(noise) else {
             opening.handshake = Some(handshake);
@@ -112,9 +120,8 @@ impl Connection {
             self.discard_unauthentic("packet");
             return;
         };
-        if let State::Closing { due, .. } = &mut self.state {
-            // Every datagram that still comes is told that it is over.
-            *due = true;
+        if matches!(self.state, State::Closing(_)) {
+            self.handle_packet_while_closing(now, plain.get(..len).unwrap_or_default());
             return;
         }
         if !self.received.is_new(number) {
@@ -141,6 +148,20 @@ impl Connection {
         self.confirm();
         if let Err(violation) = self.handle_frames(now, frames) {
             self.violated(now, violation.0);
+        }
+    }
+
+    /// Every datagram that still comes is told that it is over, unless its sender knows.
+    fn handle_packet_while_closing(&mut self, now: Instant, frames: &[u8]) {
+        let mut reader = Reader::new(frames);
+        while let Ok(frame) = Frame::read(&mut reader) {
+            if matches!(frame, Frame::Close { .. }) {
+                self.state = State::Closed;
+                return;
+            }
+        }
+        if let State::Closing(closing) = &mut self.state {
+            closing.due_at = now;
         }
     }
 

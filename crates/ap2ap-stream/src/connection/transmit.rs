@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::U64;
 
-use super::{CLOSES_MAX, Connection, State};
+use super::{Answering, CLOSES_MAX, Connection, State};
 use crate::congestion::{Permission, Sent};
 use crate::id::{PathId, StreamId};
 use crate::noise::first_message_mac;
@@ -18,7 +18,7 @@ use crate::wire::ack::ACK_LEN_MIN;
 use crate::wire::frame::{CONTROL_LEN_MAX, Frame, REASON_LEN_MAX, StreamHeader};
 use crate::wire::handshake::{
     ANSWER_OVERHEAD, AnswerPayloadHeader, EARLY_DATA_REFUSED, EARLY_DATA_TAKEN, FIRST_OVERHEAD,
-    FirstPayloadHeader, MAC_LEN,
+    FirstPayloadHeader,
 };
 use crate::wire::packet::{self, KIND_ANSWER, KIND_FIRST, PACKET_NUMBER_END};
 use crate::wire::writer::Writer;
@@ -31,8 +31,9 @@ const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
 const PROBE_OCTETS: usize = 300;
 
 /// The first message and the answer are no longer, in octets. They are repeated as they are, so they
-/// must pass the narrowest relay there is: one that lets 500 octets of AP2AP text through a second.
-const HANDSHAKE_DATAGRAM_MAX: usize = 400;
+/// must fit every path, whatever becomes of it, and pass the narrowest relay there is: one that
+/// lets 500 octets of AP2AP text through a second.
+const HANDSHAKE_DATAGRAM_MAX: usize = PAYLOAD_MIN;
 
 /// Why the next packet is made, and so what goes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Connection {
             State::Opening(_) => self.transmit_first(now, buf),
             State::Answering(answering) if answering.answer_due => self.transmit_answer(now, buf),
             State::Answering(_) | State::Open(_) => self.transmit_packet(now, buf),
-            State::Closing { .. } => self.transmit_close(buf),
+            State::Closing(_) => self.transmit_close(now, buf),
             State::Closed => None,
         }?;
         Some((id, len))
@@ -73,8 +74,11 @@ impl Connection {
     /// When `poll_transmit` may next have something, if nothing happens before.
     pub(super) fn next_transmit_at(&mut self, now: Instant) -> Option<Instant> {
         let path = self.path.as_ref().filter(|path| !path.refused)?;
-        if let State::Opening(opening) = &self.state {
-            return opening.repeat_at;
+        match &self.state {
+            State::Opening(opening) => return opening.repeat_at,
+            State::Answering(answering) if !answering.allows_a_packet() => return None,
+            State::Closing(closing) => return Some(closing.due_at),
+            State::Answering(_) | State::Open(_) | State::Closed => {}
         }
         let probe_at = self.sent.oldest_sent_at().map(|oldest| self.probing.due(oldest, &path.rtt));
         let outage_probe_at = self.outage_probe_at();
@@ -90,7 +94,7 @@ impl Connection {
             return None;
         }
         if opening.first.is_none() {
-            self.make_first(now, buf.len().min(HANDSHAKE_DATAGRAM_MAX))?;
+            self.make_first(now)?;
         }
         let State::Opening(opening) = &mut self.state else { return None };
         let waits = FIRST_REPEAT_AFTER
@@ -106,18 +110,18 @@ impl Connection {
         Some(first.len())
     }
 
-    fn make_first(&mut self, now: Instant, room: usize) -> Option<()> {
+    fn make_first(&mut self, now: Instant) -> Option<()> {
         let State::Opening(opening) = &mut self.state else { return None };
         let mut handshake = opening.handshake.take()?;
         let (bridge, wall) = (opening.bridge, opening.wall);
         let wall_ms = U64::new(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
         let mut payload = FirstPayloadHeader { wall_ms }.as_bytes().to_vec();
-        let frames = self.append_stream_frames(now, &mut payload, room - FIRST_OVERHEAD);
+        let frames = self.append_stream_frames(now, &mut payload, FIRST_ROOM);
         let mut first = vec![KIND_FIRST];
         append_noise(&mut first, |out| handshake.write(&payload, out).ok())?;
         let mac = first_message_mac(&bridge, &first);
         first.extend_from_slice(&mac);
-        debug_assert!(first.len() <= room);
+        debug_assert!(first.len() <= HANDSHAKE_DATAGRAM_MAX);
         let State::Opening(opening) = &mut self.state else { return None };
         opening.handshake = Some(handshake);
         opening.first = Some((first, frames));
@@ -127,7 +131,7 @@ impl Connection {
     fn transmit_answer(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         let State::Answering(answering) = &self.state else { return None };
         if answering.answer.is_none() {
-            self.make_answer(now, buf.len().min(HANDSHAKE_DATAGRAM_MAX))?;
+            self.make_answer(now)?;
         }
         let State::Answering(answering) = &mut self.state else { return None };
         answering.answer_due = false;
@@ -137,16 +141,17 @@ impl Connection {
         Some(answer.len())
     }
 
-    fn make_answer(&mut self, now: Instant, room: usize) -> Option<()> {
+    /// Makes the answer, and with it the keys, if there is none yet.
+    pub(super) fn make_answer(&mut self, now: Instant) -> Option<()> {
         let State::Answering(answering) = &mut self.state else { return None };
         let mut handshake = answering.handshake.take()?;
         let taken = answering.early_data_taken;
         let early_data = if taken { EARLY_DATA_TAKEN } else { EARLY_DATA_REFUSED };
         let mut payload = AnswerPayloadHeader { early_data }.as_bytes().to_vec();
-        let frames = self.append_stream_frames(now, &mut payload, room - ANSWER_OVERHEAD);
+        let frames = self.append_stream_frames(now, &mut payload, ANSWER_ROOM);
         let mut answer = vec![KIND_ANSWER];
         append_noise(&mut answer, |out| handshake.write(&payload, out).ok())?;
-        debug_assert!(answer.len() <= room);
+        debug_assert!(answer.len() <= HANDSHAKE_DATAGRAM_MAX);
         let State::Answering(answering) = &mut self.state else { return None };
         answering.keys = handshake.into_keys().ok();
         answering.answer = Some((answer, frames));
@@ -178,13 +183,13 @@ impl Connection {
             self.closed(crate::event::CloseReason::Exhausted);
             return None;
         }
-        let purpose = self.purpose(now)?;
-        let room = self.packet_room(purpose, buf.len());
         if let State::Answering(answering) = &self.state
-            && answering.allowance < num::len_u64(room)
+            && !answering.allows_a_packet()
         {
             return None;
         }
+        let purpose = self.purpose(now)?;
+        let room = self.packet_room(purpose, buf.len());
         let number = self.sent.next_number();
         let number_len = packet::number_len(number, self.sent.unacked());
         let mut plain = [0; DATAGRAM_MAX];
@@ -228,6 +233,10 @@ impl Connection {
     }
 
     fn packet_room(&self, purpose: Purpose, most: usize) -> usize {
+        let most = match &self.state {
+            State::Answering(answering) => most.min(num::to_usize(answering.allowance)),
+            State::Opening(_) | State::Open(_) | State::Closing(_) | State::Closed => most,
+        };
         let Some(path) = &self.path else { return most };
         match purpose {
             Purpose::Bulk => num::to_usize(num::to_u64(path.controller.datagram_octets()))
@@ -384,15 +393,22 @@ impl Connection {
         }
     }
 
-    fn transmit_close(&mut self, buf: &mut [u8]) -> Option<usize> {
-        let State::Closing { code, reason, said, due, .. } = &mut self.state else { return None };
-        if !std::mem::take(due) {
+    fn transmit_close(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+        let State::Closing(closing) = &mut self.state else { return None };
+        if let Some((answer, _)) = &closing.answer
+            && std::mem::take(&mut closing.answer_due)
+        {
+            buf.get_mut(..answer.len())?.copy_from_slice(answer);
+            return Some(answer.len());
+        }
+        if now < closing.due_at {
             return None;
         }
-        *said = said.saturating_add(1);
-        let is_last = *said >= CLOSES_MAX;
-        let reason = truncated(reason, REASON_LEN_MAX).as_bytes().to_vec();
-        let frame = Frame::Close { code: *code, reason: &reason };
+        closing.due_at = now + closing.repeat_after;
+        closing.said = closing.said.saturating_add(1);
+        let is_last = closing.said >= CLOSES_MAX;
+        let reason = truncated(&closing.reason, REASON_LEN_MAX).as_bytes().to_vec();
+        let frame = Frame::Close { code: closing.code, reason: &reason };
         let mut plain = [0; 2 * REASON_LEN_MAX];
         let mut writer = Writer::new(&mut plain);
         frame.write(&mut writer);
@@ -400,7 +416,7 @@ impl Connection {
         let number = self.sent.next_number();
         let number_len = packet::number_len(number, self.sent.unacked());
         let len = self.seal(number, number_len, plain.get(..plain_len)?, buf)?;
-        self.sent.sent(self.idle.heard, num::len_u64(len), None);
+        self.sent.sent(now, num::len_u64(len), None);
         if is_last {
             self.state = State::Closed;
         }
@@ -418,6 +434,9 @@ impl Connection {
     fn bulk_permission(&mut self, now: Instant) -> Option<Permission> {
         if self.probing.count >= 2 {
             return None;
+        }
+        if self.sent.packets_in_flight() >= IN_FLIGHT_PACKETS_MAX {
+            return Some(Permission::AfterAck);
         }
         let pace = self.pace(now);
         let has_bulk = self.streams.next_to_send(Class::Bulk, pace).is_some();
@@ -463,6 +482,13 @@ impl Connection {
     }
 }
 
+impl Answering {
+    /// Whether the client, who may be a forger, may be sent another packet.
+    const fn allows_a_packet(&self) -> bool {
+        self.allowance >= num::len_u64(PAYLOAD_MIN)
+    }
+}
+
 /// Appends a Noise message that `write` puts into the buffer it is given.
 fn append_noise(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
     let mut message = [0; DATAGRAM_MAX];
@@ -479,4 +505,7 @@ fn truncated(text: &str, len_max: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-const _: () = assert!(PAYLOAD_MIN > FIRST_OVERHEAD + CONTROL_LEN_MAX && MAC_LEN < TAG_LEN + 1);
+/// Room for frames in the first message and in the answer.
+const FIRST_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - FIRST_OVERHEAD;
+const ANSWER_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - ANSWER_OVERHEAD;
+const _: () = assert!(FIRST_ROOM >= 4 * CONTROL_LEN_MAX && ANSWER_ROOM > FIRST_ROOM);

@@ -95,6 +95,13 @@ impl Received {
         }
     }
 
+    /// What was acknowledged last never left: it is due again.
+    pub(crate) fn acknowledge_again(&mut self, now: Instant) {
+        if self.largest.is_some() {
+            self.due = Some(now);
+        }
+    }
+
     /// When an acknowledgement must leave even alone.
     pub(crate) const fn due(&self) -> Option<Instant> {
         self.due

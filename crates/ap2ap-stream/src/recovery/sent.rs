@@ -99,6 +99,14 @@ impl SentPackets {
         }
     }
 
+    /// A new path begins: what was learned of the old one's delays is of no use, and its
+    /// controller counts octets from zero. Packet numbers go on, for the keys do.
+    pub(crate) const fn begin_path(&mut self) {
+        self.position = 0;
+        self.delays = [None; 2];
+        self.reordering = REORDERING_MIN_S;
+    }
+
     pub(crate) const fn next_number(&self) -> u64 {
         self.next_number
     }

@@ -1,5 +1,5 @@
 //! Two connections, a wire each way that does what a test says, and a clock that jumps.
-#![allow(dead_code, reason = "every test file uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
 #![expect(clippy::disallowed_methods, reason = "virtual time needs an origin; its value is unused")]
 
 pub mod numbers;
