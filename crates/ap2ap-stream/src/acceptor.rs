@@ -133,16 +133,19 @@ impl Connection {
 #[derive(Debug, Default)]
 struct ReplayCache {
     seen: BTreeSet<(Duration, [u8; MAC_LEN])>,
+    /// Messages made before this have been forgotten. It stays when the wall clock goes back:
+    /// what was forgotten once is never fresh again.
+    forgotten: Duration,
 }
 
 impl ReplayCache {
     /// Whether a message made at `made_at` is seen for the first time, as far as can be known.
     fn is_fresh(&mut self, wall: Duration, made_at: Duration, mac: &[u8; MAC_LEN]) -> bool {
-        let oldest = wall.saturating_sub(REPLAY_WINDOW);
-        while self.seen.first().is_some_and(|(at, _)| *at < oldest) {
+        self.forgotten = self.forgotten.max(wall.saturating_sub(REPLAY_WINDOW));
+        while self.seen.first().is_some_and(|(at, _)| *at < self.forgotten) {
             self.seen.pop_first();
         }
-        let is_timely = made_at.abs_diff(wall) <= REPLAY_WINDOW;
+        let is_timely = made_at >= self.forgotten && made_at.abs_diff(wall) <= REPLAY_WINDOW;
         is_timely && self.seen.len() < REPLAY_CACHE_MAX && self.seen.insert((made_at, *mac))
     }
 }
@@ -162,6 +165,14 @@ mod tests {
         let late = WALL + REPLAY_WINDOW + Duration::from_secs(1);
         assert!(!cache.is_fresh(late, WALL, &[1; 16]), "forgotten, but out of its time");
         assert!(cache.seen.is_empty());
+    }
+
+    #[test]
+    fn a_wall_clock_that_goes_back_opens_no_window_for_replays() {
+        let mut cache = ReplayCache::default();
+        assert!(cache.is_fresh(WALL, WALL, &[1; 16]));
+        assert!(!cache.is_fresh(WALL + 2 * REPLAY_WINDOW, WALL, &[1; 16]));
+        assert!(!cache.is_fresh(WALL, WALL, &[1; 16]));
     }
 
     #[test]

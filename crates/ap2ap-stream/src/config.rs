@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 /// The limits and times of a connection. Both ends may differ in all of them.
+///
+/// What a peer may do before it was told of any limit is fixed, so that a first message can carry
+/// data: smaller windows than those named below count as these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
     /// Streams that the peer may have open at once. Each costs at most
-    /// [`stream_window`](Self::stream_window) octets of memory for what arrives.
+    /// [`stream_window`](Self::stream_window) octets of memory for what arrives. At least 64.
     pub streams_max: u16,
-    /// Octets that one stream may send ahead of its reader.
+    /// Octets that one stream may send ahead of its reader. At least 65,536.
     pub stream_window: u32,
     /// Octets that all streams together may send ahead of their readers: the bound on the memory
-    /// for what arrives, whatever the number of streams.
+    /// for what arrives, whatever the number of streams. At least 262,144.
     pub connection_window: u32,
     /// Octets that one stream keeps of what was written and not yet acknowledged, at the most. It
     /// keeps less on slow paths: about two round trips' worth.

@@ -14,7 +14,9 @@ use map::StreamMap;
 /// A stream of a connection, borrowed for some operations on it.
 ///
 /// A stream ends on each side by itself: [`finish`](Self::finish) or [`reset`](Self::reset) ends
-/// what this side sends, [`stop`](Self::stop) or the peer's end what it receives.
+/// what this side sends, [`stop`](Self::stop) or the peer's end what it receives. It is forgotten
+/// when both sides have ended, the peer knows, and the reader has been told of the end and the
+/// writer of a stop: nobody is left waiting for a stream that is gone.
 #[derive(Debug)]
 pub struct Stream<'a> {
     pub(crate) id: StreamId,
@@ -29,10 +31,7 @@ impl Stream<'_> {
     /// # Errors
     /// [`WriteError::Blocked`] if there is no room at all; the other variants are final.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
-        let limit = self.send_limit;
-        self.map
-            .send_half(self.id)
-            .map_or(Err(WriteError::Finished), |half| half.write(data, limit))
+        self.map.write(self.id, data, self.send_limit)
     }
 
     /// Ends what this side sends, after what was written.
@@ -40,10 +39,10 @@ impl Stream<'_> {
     /// # Errors
     /// [`WriteError`] if it has ended already.
     pub fn finish(&mut self) -> Result<(), WriteError> {
-        self.map.send_half(self.id).map_or(Err(WriteError::Finished), send::SendHalf::finish)
+        self.map.finish(self.id)
     }
 
-    /// Reads up to `len_max` octets in order; `None` is the stream's end.
+    /// Reads up to `len_max` octets, at least 1, in order; `None` is the stream's end.
     ///
     /// # Errors
     /// [`ReadError::Blocked`] if nothing is there yet; the other variants are final.

@@ -26,8 +26,9 @@ pub(crate) const STRANGER_KEPT: Duration = Duration::from_secs(30);
 /// Events taken from the carrier before the driver lets other tasks run.
 pub(crate) const EVENTS_PER_TURN: usize = 64;
 
-/// Datagrams sent before the driver lets other tasks run.
-pub(crate) const DATAGRAMS_PER_TURN: usize = 64;
+/// Connections that send their quantum before the driver lets other tasks run, and looks again at
+/// what has come meanwhile: some 64 long datagrams.
+pub(crate) const CONNECTIONS_PER_TURN: usize = 32;
 
 /// Octets that a connection sends before it is another one's turn: two full datagrams.
 pub(crate) const QUANTUM_OCTETS: i64 = 2400;

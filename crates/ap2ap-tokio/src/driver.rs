@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   one turn:   bell ──► carrier's events ──► timers ──► serve those who are ready ──► sleep
-//!                        (64 at most)                    (64 datagrams, round robin)
+//!                        (64 at most)                    (32 connections, round robin)
 //! ```
 
 mod bridge;
@@ -25,7 +25,7 @@ use tracing::trace;
 
 use crate::bell::ConnId;
 use crate::clock;
-use crate::config::{DATAGRAMS_PER_TURN, EVENTS_PER_TURN, SHUTDOWN_MAX};
+use crate::config::{CONNECTIONS_PER_TURN, EVENTS_PER_TURN, SHUTDOWN_MAX};
 use crate::control::{Control, Orders, driver_ended};
 use crate::error::ConnectionError;
 use crate::shared::{Phase, Shared, Step};
@@ -140,8 +140,11 @@ impl Driver {
         self.orders = orders;
     }
 
-    fn poll_carrier(&mut self, cx: &mut Context<'_>, now: Instant, buf: &mut [u8]) -> Load {
+    fn poll_carrier(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Load {
         for _ in 0..EVENTS_PER_TURN {
+            // One time for a whole turn would make its datagrams arrive all at once, and rates are
+            // learned from arrivals.
+            let now = clock::now();
             match self.carrier.poll(cx, now, buf) {
                 Poll::Ready(event) => self.handle_event(now, event, buf),
                 Poll::Pending => return Load::Done,
@@ -154,11 +157,11 @@ impl Driver {
     }
 
     /// Serves connections in turn.
-    fn serve(&mut self, now: Instant, buf: &mut [u8]) -> Load {
+    fn serve(&mut self, buf: &mut [u8]) -> Load {
         let mut load = Load::Done;
-        for _ in 0..DATAGRAMS_PER_TURN {
+        for _ in 0..CONNECTIONS_PER_TURN {
             let Some(id) = self.schedule.next() else { return load };
-            if self.serve_one(now, id, buf) == Load::More {
+            if self.serve_one(clock::now(), id, buf) == Load::More {
                 load = Load::More;
             }
         }
@@ -300,10 +303,10 @@ impl Future for Driver {
         let now = clock::now();
         let mut buf = mem::take(&mut this.buf);
         this.answer_bell(cx, now, &mut buf);
-        let received = this.poll_carrier(cx, now, &mut buf);
+        let received = this.poll_carrier(cx, &mut buf);
         this.schedule.wake_due(now);
         this.expire_strangers(now);
-        let sent = this.serve(now, &mut buf);
+        let sent = this.serve(&mut buf);
         this.buf = buf;
         if this.is_finished(now) {
             return Poll::Ready(());

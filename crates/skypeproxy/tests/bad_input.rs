@@ -217,7 +217,7 @@ fn first_message(key: ap2ap_stream::PublicKey, number: u64) -> Vec<u8> {
     let mut buf = [0; 2048];
     let output = connection.poll_output(now, &mut buf);
     let ap2ap_stream::Output::Transmit { len, .. } = output else { panic!("{output:?}") };
-    buf[..len].to_vec()
+    buf.into_iter().take(len).collect()
 }
 
 fn resident_kib(pid: u32) -> u64 {

@@ -8,7 +8,7 @@ use rangemap::RangeSet;
 use super::recv::{RecvHalf, Violation};
 use super::send::SendHalf;
 use crate::config::Config;
-use crate::error::{OpenError, ReadError};
+use crate::error::{OpenError, ReadError, WriteError};
 use crate::event::Event;
 use crate::id::{ErrorCode, Side, StreamId};
 use crate::num;
@@ -156,10 +156,30 @@ impl StreamMap {
         octets
     }
 
+    pub(crate) fn write(
+        &mut self,
+        id: StreamId,
+        data: &[u8],
+        limit: usize,
+    ) -> Result<usize, WriteError> {
+        let Some(entry) = self.open.get_mut(&id) else { return Err(WriteError::Finished) };
+        let written = entry.send.write(data, limit);
+        self.close_if_done(id);
+        written
+    }
+
+    pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), WriteError> {
+        let Some(entry) = self.open.get_mut(&id) else { return Err(WriteError::Finished) };
+        let finished = entry.send.finish();
+        self.close_if_done(id);
+        finished
+    }
+
     pub(crate) fn reset(&mut self, id: StreamId, code: ErrorCode) {
         if let Some(entry) = self.open.get_mut(&id) {
             entry.send.reset(code);
         }
+        self.close_if_done(id);
     }
 
     pub(crate) fn stop(&mut self, id: StreamId, code: ErrorCode) {
@@ -243,8 +263,7 @@ impl StreamMap {
         events: &mut VecDeque<Event>,
     ) -> Result<(), Violation> {
         let Some(entry) = self.entry_for_peer(id, events)? else { return Ok(()) };
-        if entry.send.reset(code) {
-            entry.send.take_waiting_writer();
+        if entry.send.stopped(code) {
             events.push_back(Event::Writable(id));
         }
         Ok(())

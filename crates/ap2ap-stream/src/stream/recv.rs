@@ -128,7 +128,7 @@ impl RecvHalf {
             State::Done => return Ok(None),
             State::Open => {}
         }
-        let octets = self.assembler.read(len_max);
+        let octets = self.assembler.read(len_max.max(1));
         if octets.is_empty() && self.final_size == Some(self.assembler.base()) {
             // Only now: the stream must not be forgotten before its reader knows of the end.
             self.state = State::Done;
@@ -156,20 +156,17 @@ impl RecvHalf {
 
     /// The new maximum to tell the peer, if one is due; [`max_lost`](Self::max_lost) asks again.
     pub(crate) fn take_max(&mut self) -> Option<u64> {
-        if !self.tell_max || self.state != State::Open || self.final_size.is_some() {
-            self.tell_max = false;
-            return None;
-        }
+        let is_due = self.wants_max();
         self.tell_max = false;
-        Some(self.max_told)
+        is_due.then_some(self.max_told)
     }
 
     pub(crate) const fn wants_max(&self) -> bool {
-        self.tell_max
+        self.tell_max && matches!(self.state, State::Open) && self.final_size.is_none()
     }
 
     pub(crate) const fn wants_stop(&self) -> bool {
-        self.tell_stop
+        self.tell_stop && matches!(self.state, State::Stopped(_))
     }
 
     /// The code to tell the peer to stop with, if that is due.

@@ -29,6 +29,7 @@ pub(crate) struct SendHalf {
     max: u64,
     state: State,
     fin: Fin,
+    stop: Stop,
     /// The writer was told `Blocked` and waits for an event.
     writer_waits: bool,
 }
@@ -54,6 +55,15 @@ enum Fin {
     Acked,
 }
 
+/// Whether the peer wants no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    No,
+    /// The writer has not been told: until it is, the stream is not forgotten.
+    Untold(ErrorCode),
+    Told(ErrorCode),
+}
+
 /// A piece to send: a range of offsets, and whether the stream ends with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -74,17 +84,14 @@ impl SendHalf {
             max,
             state: State::Open,
             fin: Fin::No,
+            stop: Stop::No,
             writer_waits: false,
         }
     }
 
     /// Takes as much of `data` as keeps the buffer within `limit` octets.
     pub(crate) fn write(&mut self, data: &[u8], limit: usize) -> Result<usize, WriteError> {
-        match self.state {
-            State::Open if self.fin == Fin::No => {}
-            State::Resetting { code, .. } => return Err(WriteError::Stopped(code)),
-            State::Open | State::Done => return Err(WriteError::Finished),
-        }
+        self.check_open()?;
         let taken = limit.saturating_sub(self.buffer.len()).min(data.len());
         if taken == 0 && !data.is_empty() {
             self.writer_waits = true;
@@ -96,26 +103,51 @@ impl SendHalf {
 
     /// Ends the stream after what was written.
     pub(crate) fn finish(&mut self) -> Result<(), WriteError> {
-        match (self.state, self.fin) {
-            (State::Open, Fin::No) => {
-                self.fin = Fin::Due;
-                Ok(())
-            }
-            (State::Open | State::Done, _) => Err(WriteError::Finished),
-            (State::Resetting { code, .. }, _) => Err(WriteError::Stopped(code)),
+        self.check_open()?;
+        self.fin = Fin::Due;
+        Ok(())
+    }
+
+    /// Gives the stream up; the writer knows.
+    pub(crate) fn reset(&mut self, code: ErrorCode) {
+        if let Stop::Untold(code) = self.stop {
+            self.stop = Stop::Told(code);
+        }
+        self.give_up(code);
+    }
+
+    /// The peer wants no more. True: the writer should be told.
+    pub(crate) fn stopped(&mut self, code: ErrorCode) -> bool {
+        let is_writing = self.state == State::Open && self.fin == Fin::No;
+        if is_writing {
+            self.stop = Stop::Untold(code);
+            self.writer_waits = false;
+        }
+        self.give_up(code);
+        is_writing
+    }
+
+    /// Whether more may be written; the answer tells the writer of a stop.
+    fn check_open(&mut self) -> Result<(), WriteError> {
+        if let Stop::Untold(code) | Stop::Told(code) = self.stop {
+            self.stop = Stop::Told(code);
+            return Err(WriteError::Stopped(code));
+        }
+        if self.state == State::Open && self.fin == Fin::No {
+            Ok(())
+        } else {
+            Err(WriteError::Finished)
         }
     }
 
-    /// Gives the stream up. True: the peer must hear of it.
-    pub(crate) fn reset(&mut self, code: ErrorCode) -> bool {
+    fn give_up(&mut self, code: ErrorCode) {
         if self.state != State::Open || self.fin == Fin::Acked {
-            return false;
+            return;
         }
         self.state = State::Resetting { code, told: false };
         self.buffer = VecDeque::new();
         self.lost = RangeSet::new();
         self.acked = RangeSet::new();
-        true
     }
 
     /// The next piece to send, of at most `len_max` octets and `credit` octets never sent before.
@@ -246,9 +278,9 @@ impl SendHalf {
         self.lost.iter().map(|range| range.end.saturating_sub(range.start)).sum()
     }
 
-    /// The peer has everything, or knows of the reset.
+    /// The peer has everything, or knows of the reset, and the writer knows of a stop.
     pub(crate) const fn is_done(&self) -> bool {
-        matches!(self.state, State::Done)
+        matches!(self.state, State::Done) && !matches!(self.stop, Stop::Untold(_))
     }
 
     /// The waiting writer is to be told, whatever the reason.
@@ -349,12 +381,25 @@ mod tests {
         assert_eq!(half.write(b"ef", 4), Err(WriteError::Blocked));
         let piece = half.next_piece(3, 100).unwrap();
         half.sent(&piece);
-        assert!(half.reset(ErrorCode(9)));
+        half.reset(ErrorCode(9));
+        assert_eq!(half.write(b"x", 4), Err(WriteError::Finished));
         assert_eq!(half.take_reset(), Some((ErrorCode(9), 3)));
         assert_eq!(half.take_reset(), None);
         half.reset_lost();
         assert!(half.take_reset().is_some());
         half.reset_acked();
+        assert!(half.is_done());
+    }
+
+    #[test]
+    fn a_stopped_writer_is_told_before_the_stream_is_done() {
+        let mut half = SendHalf::new(100);
+        half.write(b"ab", 4).unwrap();
+        assert!(half.stopped(ErrorCode(9)));
+        half.take_reset().unwrap();
+        half.reset_acked();
+        assert!(!half.is_done());
+        assert_eq!(half.write(b"c", 4), Err(WriteError::Stopped(ErrorCode(9))));
         assert!(half.is_done());
     }
 

@@ -68,7 +68,8 @@ impl Ack {
     }
 
     /// Writes what follows the frame's type octet, as much of it as fits: the oldest ranges and
-    /// arrivals are left out first. The caller has made sure of [`ACK_LEN_MIN`] octets of room.
+    /// arrivals are left out first. The caller has made sure of [`ACK_LEN_MIN`] octets of room,
+    /// the type octet included.
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         writer.varint(self.largest);
         writer.varint(self.written_at);
@@ -126,8 +127,8 @@ impl Ack {
 /// Room for the two counts.
 const COUNTS_LEN: usize = 2;
 
-/// An acknowledgement of one range without arrivals fits into this: three varints and two counts.
-pub(crate) const ACK_LEN_MIN: usize = 3 * 8 + COUNTS_LEN;
+/// An acknowledgement of one range without arrivals fits into this: type, three varints, two counts.
+pub(crate) const ACK_LEN_MIN: usize = 1 + 3 * 8 + COUNTS_LEN;
 
 fn read_ranges(
     reader: &mut Reader<'_>,
@@ -206,6 +207,13 @@ pub(crate) mod tests {
             let read = Ack::read(&mut Reader::new(&octets)).unwrap();
             prop_assert!(ack.ranges.starts_with(&read.ranges));
             prop_assert!(ack.arrivals.starts_with(&read.arrivals));
+        }
+
+        #[test]
+        fn the_least_room_holds_any_range(largest in 0..1_u64 << 61, at in 0..1_u64 << 61) {
+            let ack = Ack { largest, written_at: at, ranges: vec![0..=largest], arrivals: vec![] };
+            let octets = written(&ack, ACK_LEN_MIN - 1);
+            prop_assert_eq!(Ack::read(&mut Reader::new(&octets)), Ok(ack));
         }
 
         #[test]

@@ -55,7 +55,7 @@ mod tests {
     fn a_body_has_its_length_and_follows_from_its_seed() {
         for octets in [0, 1, 31, 32, 33, 1000] {
             let body: Vec<u8> = Body::new(1, octets).flatten().collect();
-            assert_eq!(body.len() as u64, octets);
+            assert_eq!(u64::try_from(body.len()), Ok(octets));
         }
         assert_eq!(Body::hash(1, 100), Body::hash(1, 100));
         assert_ne!(Body::hash(1, 100), Body::hash(2, 100));
