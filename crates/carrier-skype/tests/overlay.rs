@@ -335,27 +335,3 @@ async fn a_skype_that_hangs_up_while_attaching_is_an_error() {
     assert!(error.to_string().contains("start it again"), "{error}");
     skype.await.unwrap();
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scratch_speed() {
-    const COUNT: usize = 20000;
-    let overlay = Overlay::start(&["alice", "bob"]).await;
-    let (mut alice, mut bob) = (overlay.attach("alice").await, overlay.attach("bob").await);
-    let path = alice.connect("skype:bob").await;
-    bob.accept().await;
-    let start = clock();
-    let sender = tokio::spawn(async move {
-        let mut fulls = 0;
-        for n in 0..COUNT {
-            while alice.carrier.try_send(clock(), path, &[n as u8; PAYLOAD_MAX]).is_err() { fulls += 1; alice.next().await; }
-        }
-        println!("fulls {fulls}");
-        loop { alice.next().await; }
-    });
-    for _ in 0..COUNT { bob.datagram().await; }
-    let t = start.elapsed();
-    println!("{COUNT} in {t:?}: {:.1} MB/s", COUNT as f64 * 1225.0 / t.as_secs_f64() / 1e6);
-    sender.abort();
-    let end = overlay.attach("alice").await;
-    let mut end = end; let p = end.connect("skype:bob").await; let mut n=0; while end.carrier.try_send(clock(), p, &[0;PAYLOAD_MAX]).is_ok() {n+=1} println!("burst {n}");
-}
