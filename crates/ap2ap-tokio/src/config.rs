@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ap2ap_stream::Config;
 
-/// Connections of an endpoint unless configured otherwise: a busy bridge's, at some 20 KiB each
-/// while they are idle.
+/// Connections of an endpoint unless configured otherwise: a busy bridge's, at some 8 KiB each
+/// while they are idle with one stream open.
 pub const CONNECTIONS_MAX: usize = 4096;
 
 /// Connections whose client has not shown yet that it has the keys. Further first messages are

@@ -127,10 +127,11 @@ impl ReadHalf {
         if let Some(end) = &state.end {
             return Poll::Ready(Err(StreamError::Connection(end.clone())));
         }
-        // The core has no streams once it is closed: the event that says so is on its way.
         let read = match state.core.stream(self.id) {
             Some(mut stream) => stream.read(buf.remaining()),
-            None => Err(ReadError::Blocked),
+            // The event that says why is on its way.
+            None if state.core.is_closed() => Err(ReadError::Blocked),
+            None => Err(ReadError::Finished),
         };
         let result = match read {
             Ok(Some(octets)) => {
@@ -223,7 +224,10 @@ impl WriteHalf {
         }
         let written = match state.core.stream(self.id) {
             Some(mut stream) => stream.write(data),
-            None => Err(WriteError::Blocked),
+            // The event that says why is on its way.
+            None if state.core.is_closed() => Err(WriteError::Blocked),
+            // The peer stopped the stream and both directions have ended.
+            None => Err(WriteError::Finished),
         };
         let result = match written {
             Ok(len) => Ok(len),

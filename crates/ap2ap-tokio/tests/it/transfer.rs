@@ -112,6 +112,34 @@ async fn a_reset_and_a_stop_pass_with_their_codes() {
 }
 
 #[tokio::test]
+async fn writing_to_a_peer_that_left_in_order_fails_and_does_not_hang() {
+    let pair = Pair::in_memory();
+    let (client, bridge) = pair.connected().await;
+    let (mut here, mut there) = stream(&client, &bridge).await;
+    there.shutdown().await.unwrap();
+    drop(there);
+    assert_eq!(within(here.read(&mut [0; 9])).await.unwrap(), 0);
+    let octets = vec![0; 64 * 1024];
+    let error = within(async {
+        loop {
+            if let Err(error) = here.write_all(&octets).await {
+                break error;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    drop(here);
+    within(async {
+        while client.streams_open() + bridge.streams_open() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_dropped_stream_is_reset_and_a_finished_one_arrives() {
     let pair = Pair::in_memory();
     let (client, bridge) = pair.connected().await;
