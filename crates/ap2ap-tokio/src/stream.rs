@@ -127,10 +127,11 @@ impl ReadHalf {
         if let Some(end) = &state.end {
             return Poll::Ready(Err(StreamError::Connection(end.clone())));
         }
+        let is_closed = state.core.is_closed();
         let read = match state.core.stream(self.id) {
             Some(mut stream) => stream.read(buf.remaining()),
             // The event that says why is on its way.
-            None if state.core.is_closed() => Err(ReadError::Blocked),
+            None if is_closed => Err(ReadError::Blocked),
             None => Err(ReadError::Finished),
         };
         let result = match read {
@@ -222,10 +223,11 @@ impl WriteHalf {
         if let Some(end) = &state.end {
             return Poll::Ready(Err(StreamError::Connection(end.clone())));
         }
+        let is_closed = state.core.is_closed();
         let written = match state.core.stream(self.id) {
             Some(mut stream) => stream.write(data),
             // The event that says why is on its way.
-            None if state.core.is_closed() => Err(WriteError::Blocked),
+            None if is_closed => Err(WriteError::Blocked),
             // The peer stopped the stream and both directions have ended.
             None => Err(WriteError::Finished),
         };
