@@ -1,9 +1,11 @@
 //! When a path may be sent on: the trait between loss recovery and a rate controller.
 
-pub(crate) mod loss_window;
-pub(crate) mod pacer;
-pub(crate) mod queue_sensor;
+mod growth;
+mod loss_window;
+mod pacer;
+mod queue_sensor;
 pub(crate) mod relay_rate;
+mod train;
 
 use std::fmt;
 

@@ -17,19 +17,13 @@
 //! Losses without a queue are either a policer's or chance. The test is to slow down: a policer
 //! stops dropping, chance does not care.
 
-use super::loss_window::{LossWindow, Verdict};
+use super::growth::Growth;
+use super::loss_window::{self, LossWindow};
 use super::pacer::Pacer;
 use super::queue_sensor::{Care, QueueSensor, Reading};
+use super::train::{DATAGRAM_MAX_OCTETS, DATAGRAM_MIN_OCTETS, Train, Verdict, datagram_octets};
 use super::{Controller, Outcome, Permission, RoundTrip, Seconds, Sent};
 
-/// The first train, in octets, sent as small datagrams: one full datagram's worth.
-const FIRST_TRAIN_OCTETS: f64 = 1200.0;
-/// A train or a probe never overshoots a queue by more than this much time, in seconds.
-const OVERSHOOT_S: f64 = 0.15;
-/// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
-const DATAGRAM_MIN_OCTETS: f64 = 300.0;
-/// Datagrams are no larger: what fits an AP2AP text of 1,400 octets.
-const DATAGRAM_MAX_OCTETS: f64 = 1200.0;
 /// Cruise runs at this share of the rate: queues drain by themselves.
 const CRUISE_SHARE: f64 = 0.99;
 /// No rate is ever lower, in octets a second: one small datagram in three seconds.
@@ -75,39 +69,22 @@ enum Phase {
     Probe(Excess),
 }
 
-/// Datagrams sent back to back, and what became of them.
-#[derive(Debug, Default)]
-struct Train {
-    planned: f64,
-    sent: f64,
-    arrived: f64,
-    lost: f64,
-    /// The first packet of the train is this number or later.
-    first: Option<u64>,
-    began_at: Seconds,
-    /// The next datagram did not fit any more.
-    full: bool,
-    /// There was nothing more to send.
-    application_limited: bool,
-}
-
-#[derive(Debug)]
-struct Growth {
-    gain: f64,
-    gain_max: f64,
-    /// Only packets sent after this prove the present rate.
-    since: Seconds,
-    /// Of these, what has arrived: octets, and when the first and the last were sent.
-    proof: f64,
-    first_sent_at: Option<Seconds>,
-    last_sent_at: Seconds,
-}
-
 #[derive(Debug)]
 struct Excess {
     began_at: Seconds,
+    first_gain: f64,
     gain: f64,
     position: f64,
+}
+
+impl Excess {
+    /// A probe that finds nothing for a while goes faster: half its excess more each second.
+    fn gain_at(&self, age: f64) -> f64 {
+        const PATIENCE_S: f64 = 3.0;
+        const GAIN_MAX: f64 = 1.5;
+        let excess = (self.first_gain - 1.0) * (1.0 + 0.5 * (age - PATIENCE_S).max(0.0));
+        (1.0 + excess).min(GAIN_MAX)
+    }
 }
 
 /// A queue is being waited out.
@@ -132,7 +109,7 @@ impl RelayRate {
     pub(crate) fn new() -> Self {
         Self {
             rate: 0.0,
-            phase: Phase::Start(Train { planned: FIRST_TRAIN_OCTETS, ..Train::default() }),
+            phase: Phase::Start(Train::first()),
             pacer: Pacer::default(),
             sensor: QueueSensor::default(),
             position: 0.0,
@@ -264,32 +241,14 @@ impl RelayRate {
 
     fn advance_train(&mut self, now: Seconds, acked: &[Outcome], lost: &[Outcome]) {
         let Phase::Start(train) = &mut self.phase else { return };
-        let Some(first) = train.first else { return };
-        let octets = |outcomes: &[Outcome]| -> f64 {
-            outcomes
-                .iter()
-                .filter(|packet| packet.number >= first)
-                .map(|packet| packet.octets)
-                .sum()
-        };
-        train.arrived += octets(acked);
-        train.lost += octets(lost);
-        let is_out = train.full || train.application_limited;
-        let is_known = train.arrived + train.lost >= train.sent - 1.0;
-        let is_late = now > train.began_at + 3.0 * self.round_trip.least + 0.5;
-        if !is_out || !(is_known || is_late) || train.arrived <= 0.0 {
-            return;
+        match train.advance(now, acked, lost, self.round_trip.least) {
+            Verdict::Open => {}
+            Verdict::Next(next) => *train = next,
+            Verdict::TooMuch { rate } => {
+                self.rate = rate.max(RATE_MIN);
+                self.enter_grow(now, 2.0);
+            }
         }
-        let factor = (1.0 + OVERSHOOT_S / self.round_trip.least.max(0.001)).clamp(2.0, 4.0);
-        let (sent, arrived) = (train.sent, train.arrived);
-        if sent > 3000.0 && arrived < sent / 2.0 {
-            let rate = arrived.max(sent / (2.0 * factor)) / self.round_trip.least.max(0.001);
-            self.rate = rate.max(RATE_MIN);
-            self.enter_grow(now, 2.0);
-            return;
-        }
-        let planned = (factor * sent.min(1.35 * arrived)).max(train.planned);
-        *train = Train { planned, ..Train::default() };
     }
 
     /// Raises the rate when packets sent at the present one came through without a queue.
@@ -303,16 +262,14 @@ impl RelayRate {
         let allowed = 2.0 + 2.0 * self.chance() * self.losses.outcome_count();
         let too_many_lost = self.losses.lost_count() > allowed;
         let Phase::Grow(growth) = &mut self.phase else { return };
-        for packet in acked {
-            growth.take_proof(packet);
-        }
+        growth.take_proof(acked);
         if too_many_lost {
             // Too fast for a policer, or bad luck: back to the last proven rate.
-            let proven = rate / growth.gain;
+            let proven = rate / growth.gain();
             self.enter_cruise(now, proven);
             return;
         }
-        if growth.proof < needed {
+        if growth.proof() < needed {
             return;
         }
         if growth.achieved() < 0.7 * rate {
@@ -320,10 +277,9 @@ impl RelayRate {
             self.enter_cruise(now, rate);
             return;
         }
-        let gain = (growth.gain * 1.1).min(growth.gain_max);
-        let gain_max = growth.gain_max;
-        self.rate = rate * gain;
-        self.phase = Phase::Grow(Growth::new(gain, gain_max, now));
+        let next = growth.next(now);
+        self.rate = rate * next.gain();
+        self.phase = Phase::Grow(next);
         self.losses.restart(now);
     }
 
@@ -333,10 +289,7 @@ impl RelayRate {
             (self.losses.lost_count(), self.losses.outcome_count(), self.chance());
         let Phase::Probe(excess) = &mut self.phase else { return };
         let age = now - excess.began_at;
-        if age > 3.0 {
-            excess.gain = 1.0 + (excess.gain - 1.0) * (1.0 + 0.5 * (age - 3.0)).min(4.0);
-            excess.gain = excess.gain.min(1.5);
-        }
+        excess.gain = excess.gain_at(age);
         let ahead = self.position - excess.position - rate * age;
         if lost >= 2.0 + 2.0 * chance * outcomes && lost > 0.0 {
             let longest = PROBE_INTERVAL_POLICED_S;
@@ -392,7 +345,7 @@ impl RelayRate {
     }
 
     /// Slows down to what is delivered, and watches whether the losses stop.
-    fn cut(&mut self, now: Seconds, verdict: &Verdict) {
+    fn cut(&mut self, now: Seconds, verdict: &loss_window::Verdict) {
         let rate = self.rate;
         let slower = verdict.delivered_rate.clamp(rate * 0.25, rate * 0.98);
         if !matches!(self.cause, LossCause::Tested { .. }) {
@@ -414,11 +367,7 @@ impl Controller for RelayRate {
         if let Phase::Start(train) = &mut self.phase
             && sent.is_tracked
         {
-            if train.first.is_none() {
-                train.first = Some(sent.number);
-                train.began_at = sent.now;
-            }
-            train.sent += sent.octets;
+            train.sent(sent);
         }
     }
 
@@ -460,14 +409,13 @@ impl Controller for RelayRate {
         self.silent = true;
         self.losses.restart(now);
         if let Phase::Start(train) = &mut self.phase {
-            *train =
-                Train { planned: FIRST_TRAIN_OCTETS.max(train.planned / 2.0), ..Train::default() };
+            *train = train.after_silence();
         }
     }
 
     fn on_application_limited(&mut self) {
         match &mut self.phase {
-            Phase::Start(train) => train.application_limited = train.sent > 0.0,
+            Phase::Start(train) => train.application_limited(),
             // Without a backlog neither a probe nor growth says anything.
             Phase::Probe(excess) => {
                 let probe_at = excess.began_at + self.probe_interval;
@@ -479,20 +427,18 @@ impl Controller for RelayRate {
 
     fn permission(&mut self, now: Seconds, octets: f64, in_flight: f64) -> Permission {
         if let Phase::Start(train) = &mut self.phase {
-            train.application_limited = false;
-            if in_flight <= 0.0 && train.full {
-                // All of it was swallowed by a silence.
-                *train = Train { planned: train.planned, ..Train::default() };
-            }
-            train.full = train.sent + octets > train.planned.max(octets);
-            return if train.full { Permission::AfterAck } else { Permission::Now };
+            return if train.takes(octets, in_flight) {
+                Permission::Now
+            } else {
+                Permission::AfterAck
+            };
         }
         if let Phase::Cruise { probe_at } = self.phase
             && now >= probe_at
         {
             let gain = 1.0 + (0.03 / self.round_trip.least.max(0.001)).clamp(0.06, 0.25);
             let position = self.position;
-            self.phase = Phase::Probe(Excess { began_at: now, gain, position });
+            self.phase = Phase::Probe(Excess { began_at: now, first_gain: gain, gain, position });
             self.losses.restart(now);
         }
         if in_flight + octets > self.window() {
@@ -506,23 +452,14 @@ impl Controller for RelayRate {
 
     fn wants_ack_now(&self, octets: f64) -> bool {
         match &self.phase {
-            Phase::Start(train) => {
-                train.sent + 2.0 * octets > train.planned || train.application_limited
-            }
+            Phase::Start(train) => train.is_last(octets),
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => false,
         }
     }
 
     fn datagram_octets(&self) -> f64 {
         match &self.phase {
-            Phase::Start(train) => {
-                let rate = train.planned / self.round_trip.least.max(0.001);
-                if train.planned <= FIRST_TRAIN_OCTETS {
-                    DATAGRAM_MIN_OCTETS
-                } else {
-                    datagram_octets(rate, 0.04)
-                }
-            }
+            Phase::Start(train) => train.datagram_octets(self.round_trip.least),
             Phase::Grow(_) => datagram_octets(self.rate, 0.04),
             Phase::Cruise { .. } | Phase::Probe(_) => datagram_octets(self.rate, 0.4),
         }
@@ -537,7 +474,7 @@ impl Controller for RelayRate {
 
     fn window(&self) -> f64 {
         match &self.phase {
-            Phase::Start(train) => train.planned,
+            Phase::Start(train) => train.octets(),
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
                 let time = 1.25_f64.mul_add(self.round_trip.smoothed_raw, 0.1);
                 self.rate.mul_add(time, 2.0 * self.datagram_octets())
@@ -546,31 +483,6 @@ impl Controller for RelayRate {
     }
 }
 
-impl Growth {
-    const fn new(gain: f64, gain_max: f64, since: Seconds) -> Self {
-        Self { gain, gain_max, since, proof: 0.0, first_sent_at: None, last_sent_at: since }
-    }
-
-    fn take_proof(&mut self, packet: &Outcome) {
-        if packet.sent_at > self.since {
-            self.proof += packet.octets;
-            self.first_sent_at.get_or_insert(packet.sent_at);
-            self.last_sent_at = self.last_sent_at.max(packet.sent_at);
-        }
-    }
-
-    /// The rate at which the proof was sent.
-    fn achieved(&self) -> f64 {
-        let first = self.first_sent_at.unwrap_or(self.since);
-        self.proof / (self.last_sent_at - first).max(0.001)
-    }
-}
-
 fn blend(old: f64, new: f64, trust: f64) -> f64 {
     if old <= 0.0 { new } else { trust.mul_add(new, (1.0 - trust) * old) }
-}
-
-/// The datagram that takes `seconds` of the rate.
-fn datagram_octets(rate: f64, seconds: f64) -> f64 {
-    (rate * seconds).clamp(DATAGRAM_MIN_OCTETS, DATAGRAM_MAX_OCTETS)
 }

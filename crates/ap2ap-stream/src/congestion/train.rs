@@ -1,0 +1,188 @@
+//! Datagrams sent back to back to learn a path's rate, each train as large as the last one earned.
+
+use super::{Outcome, Seconds, Sent};
+
+/// The first train, in octets, sent as small datagrams: one full datagram's worth.
+const FIRST_TRAIN_OCTETS: f64 = 1200.0;
+/// A train overshoots a queue by no more than about this much time, in seconds.
+const OVERSHOOT_S: f64 = 0.15;
+/// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
+pub(super) const DATAGRAM_MIN_OCTETS: f64 = 300.0;
+/// Datagrams are no larger: what fits an AP2AP text of 1,400 octets.
+pub(super) const DATAGRAM_MAX_OCTETS: f64 = 1200.0;
+
+/// A train under way: what was planned and sent, and what became of it.
+#[derive(Debug, Default)]
+pub(super) struct Train {
+    planned: f64,
+    sent: f64,
+    arrived: f64,
+    lost: f64,
+    /// The packets of the train have this number or a higher one.
+    first: Option<u64>,
+    began_at: Seconds,
+    /// The next datagram did not fit any more.
+    full: bool,
+    /// There was nothing more to send.
+    application_limited: bool,
+}
+
+/// What a train has told.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Not all is known yet.
+    Open,
+    /// The next train.
+    Next(Train),
+    /// Half of it was lost: a policer or a short queue. From here on the rate is paced.
+    TooMuch {
+        /// The rate to go on with, in octets a second.
+        rate: f64,
+    },
+}
+
+impl Train {
+    pub(super) fn first() -> Self {
+        Self::of(FIRST_TRAIN_OCTETS)
+    }
+
+    /// The train to try after a silence: what is known of the path may not hold any more.
+    pub(super) fn after_silence(&self) -> Self {
+        Self::of(FIRST_TRAIN_OCTETS.max(self.planned / 2.0))
+    }
+
+    pub(super) fn sent(&mut self, packet: Sent) {
+        if self.first.is_none() {
+            self.first = Some(packet.number);
+            self.began_at = packet.now;
+        }
+        self.sent += packet.octets;
+    }
+
+    /// Whether a datagram of `octets` still belongs to the train.
+    pub(super) fn takes(&mut self, octets: f64, in_flight: f64) -> bool {
+        self.application_limited = false;
+        if in_flight <= 0.0 && self.full {
+            // All of it was swallowed by a silence.
+            *self = Self::of(self.planned);
+        }
+        self.full = self.sent + octets > self.planned.max(octets);
+        !self.full
+    }
+
+    pub(super) fn application_limited(&mut self) {
+        self.application_limited = self.sent > 0.0;
+    }
+
+    /// Whether a datagram of `octets` ends the train, so that it should be acknowledged at once.
+    pub(super) fn is_last(&self, octets: f64) -> bool {
+        self.sent + 2.0 * octets > self.planned || self.application_limited
+    }
+
+    /// How long the whole train may be, in octets.
+    pub(super) const fn octets(&self) -> f64 {
+        self.planned
+    }
+
+    pub(super) fn datagram_octets(&self, round_trip: f64) -> f64 {
+        if self.planned <= FIRST_TRAIN_OCTETS {
+            return DATAGRAM_MIN_OCTETS;
+        }
+        datagram_octets(self.planned / round_trip.max(0.001), 0.04)
+    }
+
+    /// Takes what became of packets, and says what follows.
+    pub(super) fn advance(
+        &mut self,
+        now: Seconds,
+        acked: &[Outcome],
+        lost: &[Outcome],
+        round_trip: f64,
+    ) -> Verdict {
+        let Some(first) = self.first else { return Verdict::Open };
+        self.arrived += octets_from(first, acked);
+        self.lost += octets_from(first, lost);
+        let is_out = self.full || self.application_limited;
+        let is_known = self.arrived + self.lost >= self.sent - 1.0;
+        let is_late = now > self.began_at + 3.0 * round_trip + 0.5;
+        if !is_out || !(is_known || is_late) || self.arrived <= 0.0 {
+            return Verdict::Open;
+        }
+        let round_trip = round_trip.max(0.001);
+        let factor = (1.0 + OVERSHOOT_S / round_trip).clamp(2.0, 4.0);
+        if self.sent > 3000.0 && self.arrived < self.sent / 2.0 {
+            let octets = self.arrived.max(self.sent / (2.0 * factor));
+            return Verdict::TooMuch { rate: octets / round_trip };
+        }
+        let earned = factor * self.sent.min(1.35 * self.arrived);
+        Verdict::Next(Self::of(earned.max(self.planned)))
+    }
+
+    fn of(planned: f64) -> Self {
+        Self { planned, ..Self::default() }
+    }
+}
+
+/// The datagram that takes `seconds` of the rate.
+pub(super) fn datagram_octets(rate: f64, seconds: f64) -> f64 {
+    (rate * seconds).clamp(DATAGRAM_MIN_OCTETS, DATAGRAM_MAX_OCTETS)
+}
+
+fn octets_from(first: u64, outcomes: &[Outcome]) -> f64 {
+    let of_train = outcomes.iter().filter(|packet| packet.number >= first);
+    of_train.map(|packet| packet.octets).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: f64 = 0.2;
+
+    /// A train of four datagrams, sent at once.
+    fn sent_train() -> (Train, Vec<Outcome>) {
+        let mut train = Train::first();
+        let mut outcomes = Vec::new();
+        while train.takes(300.0, 0.0) {
+            let number = outcomes.len() as u64;
+            train.sent(Sent { now: 0.0, number, octets: 300.0, is_tracked: true });
+            let position = 300.0 * (number + 1) as f64;
+            outcomes.push(Outcome {
+                number,
+                sent_at: 0.0,
+                octets: 300.0,
+                position,
+                arrived_at: None,
+            });
+        }
+        (train, outcomes)
+    }
+
+    #[test]
+    fn a_train_that_arrives_earns_a_longer_one() {
+        let (mut train, outcomes) = sent_train();
+        assert_eq!(outcomes.len(), 4);
+        assert!(matches!(train.advance(0.2, &outcomes[..3], &[], ROUND_TRIP), Verdict::Open));
+        let Verdict::Next(next) = train.advance(0.2, &outcomes[3..], &[], ROUND_TRIP) else {
+            panic!("all of it is known");
+        };
+        assert_eq!(next.octets(), 2400.0);
+    }
+
+    #[test]
+    fn half_a_long_train_lost_ends_the_trains() {
+        let (mut train, _) = sent_train();
+        train.sent = 4800.0;
+        train.arrived = 1800.0;
+        train.lost = 3000.0;
+        let verdict = train.advance(0.3, &[], &[], ROUND_TRIP);
+        assert!(matches!(verdict, Verdict::TooMuch { rate } if rate > 1200.0 / ROUND_TRIP));
+    }
+
+    #[test]
+    fn a_train_that_vanished_is_sent_again() {
+        let (mut train, _) = sent_train();
+        assert!(!train.takes(300.0, 1200.0));
+        assert!(train.takes(300.0, 0.0));
+    }
+}
