@@ -49,7 +49,9 @@ fn goes_through_when_any_one_of_the_first_datagrams_is_lost() {
         for is_up in [true, false] {
             let (mut duo, id) = with_early_data();
             let wire = if is_up { &mut duo.up } else { &mut duo.down };
-            wire.become_(move |n, octets| if n == victim { is_lost(octets) } else { arrives(octets) });
+            wire.become_(
+                move |n, octets| if n == victim { is_lost(octets) } else { arrives(octets) },
+            );
             assert_request_arrives(duo, id);
         }
     }
@@ -58,7 +60,8 @@ fn goes_through_when_any_one_of_the_first_datagrams_is_lost() {
 #[test]
 fn goes_through_when_every_datagram_comes_twice_and_the_copy_late() {
     let (mut duo, id) = with_early_data();
-    let twice = |_: usize, octets: &[u8]| vec![(0 * MS, octets.to_vec()), (70 * MS, octets.to_vec())];
+    let twice =
+        |_: usize, octets: &[u8]| vec![(0 * MS, octets.to_vec()), (70 * MS, octets.to_vec())];
     duo.up.become_(twice);
     duo.down.become_(twice);
     assert_request_arrives(duo, id);
