@@ -151,6 +151,7 @@ impl ReplayCache {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use super::*;
 

@@ -203,6 +203,7 @@ impl Base {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use super::*;
 

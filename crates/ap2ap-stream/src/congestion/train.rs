@@ -134,6 +134,7 @@ fn octets_from(first: u64, outcomes: &[Outcome]) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use super::*;
 

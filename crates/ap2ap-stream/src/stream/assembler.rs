@@ -121,6 +121,7 @@ impl Assembler {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use proptest::prelude::*;
 

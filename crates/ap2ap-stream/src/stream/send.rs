@@ -314,6 +314,7 @@ impl SendHalf {
 }
 
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use proptest::prelude::*;
 
