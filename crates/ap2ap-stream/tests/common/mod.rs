@@ -24,11 +24,13 @@ const OUTPUTS_PER_INSTANT_MAX: usize = 40_000;
 /// What a wire makes of a datagram: what arrives of it, and how much later than usual.
 pub type Fate = Vec<(Duration, Vec<u8>)>;
 
+/// Decides on a datagram, given how many there were before.
+pub type Decide = Box<dyn FnMut(usize, &[u8]) -> Fate>;
+
 /// One direction.
 pub struct Wire {
     pub delay: Duration,
-    /// Decides on each datagram, given how many there were before.
-    pub fate: Box<dyn FnMut(usize, &[u8]) -> Fate>,
+    pub fate: Decide,
     /// Every datagram that was sent, whatever became of it.
     pub sent: Vec<(Instant, Vec<u8>)>,
     under_way: BTreeMap<(Instant, usize), Vec<u8>>,
@@ -251,6 +253,8 @@ impl Duo {
             if holds(self) {
                 return true;
             }
+            // What was just asked about may have been written to.
+            self.settle();
             let bridge = self.bridge.as_ref().and_then(|bridge| bridge.wait);
             let next = [self.client.wait, bridge, self.up.next_at(), self.down.next_at()];
             match next.into_iter().flatten().min() {
@@ -262,6 +266,11 @@ impl Duo {
                 }
             }
         }
+    }
+
+    pub fn assert_nobody_closed(&mut self) {
+        assert_eq!(self.client.closed(), None);
+        assert_eq!(self.bridge().closed(), None);
     }
 
     /// Neither end knows of any stream any more.
