@@ -4,9 +4,11 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{Output, PathEvent, PathId};
-use ap2ap_tokio::{Config, Endpoint, STRANGERS_MAX, UNCONFIRMED_MAX};
+use ap2ap_tokio::{Config, Endpoint, ErrorCode, STRANGERS_MAX, UNCONFIRMED_MAX};
 
-use crate::support::{echo_all, exchange, pattern, secret, udp, udp_peer, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{echo_all, exchange, pattern, secret, stream, udp, udp_peer, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_strangers_do_not_disturb_fifty_clients() {
@@ -128,6 +130,45 @@ async fn garbage_on_a_live_path_changes_nothing() {
     assert_eq!(within(exchange(stream, octets.clone())).await, octets);
     assert_eq!(connection.close_reason(), None);
     assert_eq!(bridge.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_older_connections_first_message_replaces_nothing() {
+    let bridge_carrier = udp(0);
+    let address = bridge_carrier.local_addr();
+    let bridge = Endpoint::bridge(bridge_carrier, secret(), Config::default());
+    let relay = Recorder::between(address);
+    let endpoint = Endpoint::client(udp(0), Config::default());
+    let connect = || endpoint.connect(udp_peer(relay.address), secret().public()).unwrap();
+
+    let older = connect();
+    within(older.ready()).await.unwrap();
+    let older_there = within(bridge.accept()).await.unwrap();
+    older.close(ErrorCode(0), "");
+    within(older_there.closed()).await;
+    within(bridge.wait_idle()).await;
+
+    let newer = connect();
+    let newer_there = within(async {
+        newer.ready().await.unwrap();
+        bridge.accept().await.unwrap()
+    })
+    .await;
+    let (mut here, mut there) = stream(&newer, &newer_there).await;
+
+    // The copy is a valid first message and makes a connection of its own, without early data.
+    relay.replay();
+    let copy = within(bridge.accept()).await.unwrap();
+    assert_eq!(bridge.connections(), 2);
+    assert_eq!(copy.streams_open(), 0);
+    for _ in 0..20 {
+        within(here.write_all(b"still")).await.unwrap();
+        let mut octets = [0; 5];
+        within(there.read_exact(&mut octets)).await.unwrap();
+        assert_eq!(&octets, b"still");
+    }
+    assert_eq!(newer.close_reason(), None);
+    assert_eq!(newer_there.close_reason(), None);
 }
 
 /// A relay that keeps what the client sent and can send it again from the same address.
