@@ -15,7 +15,9 @@ pub struct Config {
     /// Octets that one stream may send ahead of its reader. At least 65,536.
     pub stream_window: u32,
     /// Octets that all streams together may send ahead of their readers: the bound on the memory
-    /// for what arrives, whatever the number of streams. At least 262,144.
+    /// for what arrives, whatever the number of streams. It should be several times
+    /// [`stream_window`](Self::stream_window): streams that nobody reads use it up, and when all of
+    /// it is used the others stand still. At least 262,144.
     pub connection_window: u32,
     /// Octets that one stream keeps of what was written and not yet acknowledged, at the most. It
     /// keeps less on slow paths: about two round trips' worth.
@@ -35,8 +37,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             streams_max: 1024,
-            stream_window: 512 * 1024,
-            connection_window: 1024 * 1024,
+            stream_window: 256 * 1024,
+            connection_window: 2 * 1024 * 1024,
             send_buffer_max: 1024 * 1024,
             idle_timeout: Some(Duration::from_secs(180)),
             answer_timeout: Duration::from_secs(30),

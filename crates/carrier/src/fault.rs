@@ -1,6 +1,7 @@
 //! A decorator that loses, corrupts and stalls datagrams of any carrier, for tests.
 
-use std::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::{Carrier, CarrierEvent, CarrierPath, OpenError, PeerId, SendError};
@@ -35,7 +36,9 @@ pub struct Faulty<C> {
     faults: Faults,
     attempts: u64,
     counters: FaultCounters,
-    writable: Option<CarrierPath>,
+    /// Paths that were refused and are to be told that they may go on.
+    writable: VecDeque<CarrierPath>,
+    waker: Option<Waker>,
 }
 
 impl<C: Carrier> Faulty<C> {
@@ -43,7 +46,7 @@ impl<C: Carrier> Faulty<C> {
     #[must_use]
     pub fn new(inner: C, faults: Faults) -> Self {
         let counters = FaultCounters::default();
-        Self { inner, faults, attempts: 0, counters, writable: None }
+        Self { inner, faults, attempts: 0, counters, writable: VecDeque::new(), waker: None }
     }
 
     /// What happened so far.
@@ -83,7 +86,12 @@ impl<C: Carrier> Carrier for Faulty<C> {
         self.attempts = self.attempts.saturating_add(1);
         if self.is_due(self.faults.refuse_every) {
             self.counters.refused = self.counters.refused.saturating_add(1);
-            self.writable = Some(path);
+            if !self.writable.contains(&path) {
+                self.writable.push_back(path);
+            }
+            if let Some(waker) = self.waker.take() {
+                waker.wake();
+            }
             return Err(SendError::Full);
         }
         if self.is_due(self.faults.lose_every) {
@@ -102,9 +110,10 @@ impl<C: Carrier> Carrier for Faulty<C> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, buf: &mut [u8]) -> Poll<CarrierEvent> {
-        if let Some(path) = self.writable.take() {
+        if let Some(path) = self.writable.pop_front() {
             return Poll::Ready(CarrierEvent::Writable { path });
         }
+        self.waker = Some(cx.waker().clone());
         self.inner.poll(cx, now, buf)
     }
 }

@@ -8,6 +8,9 @@ use super::Seconds;
 /// Bulk goes this much early, in seconds of the rate: a timer that is late by less loses nothing.
 const SLACK_S: f64 = 0.003;
 
+/// ... but never by more than this, in octets: what fits a socket's receive buffer beside other traffic.
+const SLACK_OCTETS_MAX: f64 = 65_536.0;
+
 /// The level of what was sent ahead of the rate, in octets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pacer {
@@ -34,7 +37,7 @@ impl Pacer {
 
     /// When the next bulk datagram may go: now or later.
     pub(super) fn due(&self, now: Seconds, rate: f64) -> Seconds {
-        let excess = self.level - SLACK_S * rate;
+        let excess = self.level - (SLACK_S * rate).min(SLACK_OCTETS_MAX);
         if excess <= 0.0 { now } else { now + excess / rate.max(1.0) }
     }
 }

@@ -25,7 +25,7 @@ impl Default for RttEstimator {
 impl RttEstimator {
     /// Takes a sample: the time until the acknowledgement, and how long the peer held it.
     pub(crate) fn sample(&mut self, answered_after: Duration, held: Duration) {
-        let net = answered_after.saturating_sub(held);
+        let net = answered_after.saturating_sub(held).max(RESOLUTION);
         if !self.sampled {
             *self = Self {
                 sampled: true,
@@ -58,6 +58,9 @@ impl RttEstimator {
         self.sampled
     }
 }
+
+/// The wire counts the peer's delay in such units: no round trip is known to be shorter.
+const RESOLUTION: Duration = Duration::from_micros(100);
 
 /// Timers at both ends may be late by this much together.
 const TIMER_ALLOWANCE: Duration = Duration::from_millis(30);
