@@ -369,7 +369,8 @@ fn a_path_may_be_removed_and_added_again_in_the_middle_of_a_stream() {
         if read.len() > 60_000 * (removed + 1) && back_at.is_none() {
             duo.client.connection.handle_path(now, PATH, PathEvent::Removed);
             removed += 1;
-            back_at = Some(now + 40 * SECOND);
+            // Shorter than the answer time-out: the other end may be waiting for an acknowledgement.
+            back_at = Some(now + 20 * SECOND);
             duo.client.wait = back_at;
         }
         if back_at.is_some_and(|at| now >= at) {
