@@ -166,6 +166,32 @@ async fn a_client_that_leaves_while_connecting_takes_its_stream_along() {
 }
 
 #[tokio::test]
+async fn clients_that_do_not_read_stall_nobody_else() {
+    let (listener, addr) = listen().await;
+    let tunnel = Tunnel::start(&[addr]).await;
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        let near = tunnel.connect(addr).await;
+        let (mut far, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let endless = [0; 64 * 1024];
+            while far.write_all(&endless).await.is_ok() {}
+        });
+        unread.push(near);
+    }
+    let mut near = tunnel.connect(addr).await;
+    let (mut far, _) = listener.accept().await.unwrap();
+    for octet in 0..100 {
+        near.write_u8(octet).await.unwrap();
+        assert_eq!(timeout(HANG, far.read_u8()).await.unwrap().unwrap(), octet);
+        far.write_u8(octet).await.unwrap();
+        assert_eq!(timeout(HANG, near.read_u8()).await.unwrap().unwrap(), octet);
+    }
+    drop(unread);
+    tunnel.finish().await;
+}
+
+#[tokio::test]
 async fn a_megabyte_each_way_survives_a_bad_carrier() {
     let (listener, addr) = listen().await;
     let (near, far) = MemoryCarrier::pair();
