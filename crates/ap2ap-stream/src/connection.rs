@@ -1,6 +1,9 @@
 //! A connection: the parts of the protocol put together, driven by three calls.
 
 mod receive;
+#[cfg(test)]
+#[expect(clippy::as_conversions, reason = "test data")]
+mod tests;
 mod transmit;
 
 use std::collections::VecDeque;

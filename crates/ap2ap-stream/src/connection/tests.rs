@@ -1,0 +1,220 @@
+//! A peer that has the keys and breaks the rules: whatever it says, the connection ends cleanly or
+//! goes on within its bounds.
+
+#![expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+
+use super::*;
+use crate::acceptor::Acceptor;
+use crate::error::ReadError;
+use crate::key::SecretKey;
+use crate::path::DATAGRAM_MAX;
+use crate::wire::ack::Ack;
+use crate::wire::frame::Frame;
+use crate::wire::packet;
+use crate::wire::writer::Writer;
+
+const PATH: PathId = PathId(0);
+const WALL: Duration = Duration::from_secs(1_000_000);
+const CODE: ErrorCode = ErrorCode(5);
+
+/// A bridge, and a client's keys in the hands of somebody else.
+struct Forger {
+    now: Instant,
+    bridge: Connection,
+    client: Connection,
+    number: u64,
+}
+
+impl Forger {
+    fn new() -> Self {
+        let now = Instant::now();
+        let key = SecretKey::from_octets([1; 32]);
+        let mut client = Connection::connect(key.public(), Config::default(), [2; 32], WALL, now);
+        let mut acceptor = Acceptor::new(key, Config::default(), [3; 32]);
+        client.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
+        let first = drain(&mut client, now).0.remove(0);
+        let mut bridge = acceptor.handle_first(now, WALL, (PATH, 1200), &first).unwrap();
+        client.handle_datagram(now, PATH, &drain(&mut bridge, now).0[0]);
+        Self { now, bridge, client, number: 0 }
+    }
+
+    /// Sends the frames as the client might, and polls the bridge.
+    fn send(&mut self, frames: &[Frame<'_>]) -> Vec<Event> {
+        let mut plain = [0; DATAGRAM_MAX - 32];
+        let mut writer = Writer::new(&mut plain);
+        frames.iter().for_each(|frame| frame.write(&mut writer));
+        let len = writer.len();
+        self.send_octets(&plain[..len])
+    }
+
+    fn send_octets(&mut self, plain: &[u8]) -> Vec<Event> {
+        let mut datagram = [0; DATAGRAM_MAX];
+        let mut writer = Writer::new(&mut datagram);
+        packet::write_header(&mut writer, self.number, 4);
+        let header_len = writer.len();
+        let keys = self.client.keys().unwrap();
+        let len = keys.seal(self.number, plain, &mut datagram[header_len..]).unwrap();
+        self.number += 1;
+        self.bridge.handle_datagram(self.now, PATH, &datagram[..header_len + len]);
+        drain(&mut self.bridge, self.now).1
+    }
+
+    fn assert_ends(mut self, frames: &[Frame<'_>], rule: &str) {
+        let events = self.send(frames);
+        let [Event::Closed(CloseReason::Protocol(broken))] = events[..] else {
+            panic!("{events:?} after {frames:?}")
+        };
+        assert_eq!(broken, rule);
+        assert!(self.bridge.is_closed());
+    }
+}
+
+fn drain(connection: &mut Connection, now: Instant) -> (Vec<Vec<u8>>, Vec<Event>) {
+    let (mut buf, mut datagrams, mut events) = ([0; DATAGRAM_MAX], Vec::new(), Vec::new());
+    loop {
+        match connection.poll_output(now, &mut buf) {
+            Output::Transmit { len, .. } => datagrams.push(buf[..len].to_vec()),
+            Output::Event(event) => events.push(event),
+            Output::Wait(at) => {
+                assert!(at.is_none_or(|at| at > now));
+                return (datagrams, events);
+            }
+        }
+    }
+}
+
+fn piece(index: u64, offset: u64, data: &[u8], fin: bool) -> [Frame<'_>; 2] {
+    // The padding makes the stream frame one with a length.
+    [Frame::Stream { id: id(index), offset, data, fin }, Frame::Padding]
+}
+
+fn id(index: u64) -> StreamId {
+    StreamId::new(Side::Client, index)
+}
+
+#[test]
+fn stream_data_past_its_window_ends_the_connection() {
+    let past = piece(0, 65_536, b"x", false);
+    Forger::new().assert_ends(&past, "more stream data than allowed");
+    let mut forger = Forger::new();
+    forger.send(&piece(0, 0, b"x", false));
+    forger.assert_ends(&past, "more stream data than allowed");
+}
+
+#[test]
+fn pieces_that_pass_the_connection_s_window_together_end_it() {
+    let count = u64::from(Config::default().connection_window) / 65_536 + 1;
+    let frames: Vec<Frame<'_>> =
+        (0..count).flat_map(|index| piece(index, 65_535, b"x", false)).collect();
+    Forger::new().assert_ends(&frames, "more data than allowed for all streams");
+}
+
+#[test]
+fn final_sizes_hold() {
+    let reset = |final_size| Frame::Reset { id: id(0), code: CODE, final_size };
+    let cases: [(Frame<'_>, &str); 5] = [
+        (piece(0, 5, b"x", false)[0].clone(), "stream data past its end"),
+        (piece(0, 0, b"abc", true)[0].clone(), "stream data past its end"),
+        (reset(4), "stream data past its end"),
+        (reset(6), "stream data past its end"),
+        (reset(1 << 40), "more stream data than allowed"),
+    ];
+    for (frame, rule) in cases {
+        let mut forger = Forger::new();
+        forger.send(&piece(0, 0, b"abcde", true));
+        forger.assert_ends(&[frame, Frame::Padding], rule);
+    }
+    let mut forger = Forger::new();
+    forger.send(&piece(0, 0, b"abcde", false));
+    forger.assert_ends(&[reset(3)], "stream ends before its data");
+}
+
+#[test]
+fn streams_past_the_limit_or_never_opened_end_the_connection() {
+    Forger::new().assert_ends(&piece(1024, 0, b"x", false), "more streams than allowed");
+    let never = Frame::Stop { id: StreamId::new(Side::Bridge, 0), code: CODE };
+    Forger::new().assert_ends(&[never], "a frame for a stream that was never opened");
+}
+
+#[test]
+fn an_acknowledgement_of_the_future_ends_the_connection() {
+    let ack = Ack { largest: 1 << 30, written_at: 0, ranges: vec![0..=1 << 30], arrivals: vec![] };
+    Forger::new().assert_ends(&[Frame::Ack(ack)], "an acknowledgement of what was never sent");
+}
+
+#[test]
+fn a_flood_of_frames_for_forgotten_streams_leaves_nothing() {
+    let mut forger = Forger::new();
+    for index in 0..5_000 {
+        let reset = Frame::Reset { id: id(index), code: CODE, final_size: 60_000 };
+        let events = forger.send(&[reset.clone(), reset.clone(), reset]);
+        assert_eq!(events.last(), Some(&Event::Readable(id(index))));
+        let mut stream = forger.bridge.stream(id(index)).unwrap();
+        assert_eq!(stream.read(9), Err(ReadError::Reset(CODE)));
+        stream.reset(CODE);
+        // It acknowledges whatever the bridge sent.
+        let largest = forger.bridge.sent.next_number();
+        if let Some(largest) = largest.checked_sub(1) {
+            let ack = Ack { largest, written_at: 0, ranges: vec![0..=largest], arrivals: vec![] };
+            forger.send(&[Frame::Ack(ack)]);
+        }
+        drain(&mut forger.bridge, forger.now);
+    }
+    assert!(forger.bridge.streams_open() < 5, "{}", forger.bridge.streams_open());
+    assert!(!forger.bridge.is_closed());
+}
+
+#[test]
+fn strange_acknowledgements_panic_nowhere() {
+    let mut forger = Forger::new();
+    let own = forger.bridge.open().unwrap();
+    for number in 0..200_u64 {
+        let _ = forger.bridge.stream(own).unwrap().write(&[1; 500]);
+        drain(&mut forger.bridge, forger.now);
+        forger.now += Duration::from_millis(7);
+        let Some(largest) = forger.bridge.sent.next_number().checked_sub(1) else { continue };
+        let at = |shift: u64| (1_u64 << (number % 61)).wrapping_mul(shift) % (1 << 61);
+        let arrivals = (0..8)
+            .map(|back| crate::wire::ack::Arrival {
+                number: largest.saturating_sub(back * (number % 3)),
+                at: at(3).saturating_sub(back * number),
+            })
+            .collect();
+        let ack = Ack { largest, written_at: at(3), ranges: vec![largest..=largest], arrivals };
+        forger.send(&[Frame::Ack(ack.clone()), Frame::Ack(ack)]);
+    }
+    assert!(!forger.bridge.is_closed());
+}
+
+#[test]
+fn a_datagram_full_of_the_smallest_frames_is_bounded_work() {
+    let mut forger = Forger::new();
+    let mut plain = Vec::new();
+    for index in 0..600_u16 {
+        // An empty piece of a stream each: type, number, offset, length.
+        plain.extend_from_slice(&[0x12, (index % 30) as u8 * 2, (index % 60) as u8, 0]);
+    }
+    plain.truncate(1200);
+    for _ in 0..1000 {
+        forger.send_octets(&plain);
+    }
+    assert!(forger.bridge.streams_open() <= 30);
+    assert!(!forger.bridge.is_closed());
+}
+
+#[test]
+fn any_plain_text_ends_the_connection_or_goes_by() {
+    let mut state = 1_u64;
+    for len in 1..600 {
+        let mut forger = Forger::new();
+        for _ in 0..3 {
+            let plain: Vec<u8> = (0..len)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (state >> 33) as u8 % 0x20
+                })
+                .collect();
+            forger.send_octets(&plain);
+        }
+    }
+}
