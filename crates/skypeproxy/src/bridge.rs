@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use tracing::info;
-use tunnel::{Bridge, ForwardList};
+use tunnel::{Bridge, Ended, ForwardList};
 
 use crate::args::BridgeArgs;
 use crate::config::{self, BridgeFile};
@@ -30,9 +30,8 @@ pub(crate) async fn run(args: BridgeArgs) -> anyhow::Result<()> {
     log::say(&format!("this bridge's public key: {}", key.public()));
     info!(carriers = specs.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
-    Bridge::new(endpoints, ForwardList::new(forwards)).run(stop.clone()).await;
-    if !stop.is_cancelled() {
-        bail!("every carrier is gone: is the overlay still running?");
+    match Bridge::new(endpoints, ForwardList::new(forwards)).run(stop).await {
+        Ended::Stopped => Ok(()),
+        Ended::CarriersGone => bail!("{}", carriers::GONE),
     }
-    Ok(())
 }

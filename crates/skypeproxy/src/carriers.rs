@@ -14,6 +14,9 @@ use carrier_udp::UdpCarrier;
 
 use crate::log;
 
+/// What is said when nothing is left to be carried by.
+pub(crate) const GONE: &str = "every carrier is gone: start the overlay again, then this";
+
 /// A carrier as it is written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CarrierSpec {

@@ -8,7 +8,7 @@ use ap2ap_tokio::Endpoint;
 use carrier::PeerId;
 use socks_front::{Acceptor, Config};
 use tracing::info;
-use tunnel::{Client, Session};
+use tunnel::{Client, Ended, Session};
 
 use crate::args::{ClientArgs, LISTEN_DEFAULT};
 use crate::carriers::CarrierSpec;
@@ -40,8 +40,10 @@ pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
     let session = session(&specs, peers, key).await?;
     info!(carriers = specs.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
-    Client::new(session).run(front, stop).await;
-    Ok(())
+    match Client::new(session).run(front, stop).await {
+        Ended::Stopped => Ok(()),
+        Ended::CarriersGone => bail!("{}", carriers::GONE),
+    }
 }
 
 /// Listens for SOCKS clients.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span, info};
 use tunnel_proto::{Answer, Cause, Open};
 
+use crate::Ended;
 use crate::code;
 use crate::dial::ForwardList;
 use crate::splice::splice;
@@ -38,24 +39,23 @@ impl Bridge {
         Self { endpoints, forward: Arc::new(forward), streams }
     }
 
-    /// Serves until `stop` is cancelled, or until every carrier is gone. Streams that are open then
-    /// are reset.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Serves until `stop` is cancelled or every carrier is gone. Streams that are open then are
+    /// reset.
+    pub async fn run(self, stop: CancellationToken) -> Ended {
         let mut tasks = JoinSet::new();
         for endpoint in self.endpoints.clone() {
             let (forward, streams) = (Arc::clone(&self.forward), Arc::clone(&self.streams));
             tasks.spawn(serve_endpoint(endpoint, forward, streams));
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = async { while tasks.join_next().await.is_some() {} } => {
-                info!("every carrier is gone");
-            }
-        }
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ended::Stopped,
+            () = async { while tasks.join_next().await.is_some() {} } => Ended::CarriersGone,
+        };
         tasks.shutdown().await;
         for endpoint in &self.endpoints {
             endpoint.shutdown(code::STOPPING, "the bridge stops").await;
         }
+        ended
     }
 }
 

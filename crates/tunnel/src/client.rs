@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, debug_span};
 use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
 
+use crate::Ended;
 use crate::code;
 use crate::session::Session;
 use crate::splice::splice;
@@ -42,20 +43,23 @@ impl Client {
         Self { session: Arc::new(session), requests }
     }
 
-    /// Serves the SOCKS clients of `front` until `stop` is cancelled. Connections that are open
-    /// then are closed.
-    pub async fn run(self, mut front: Acceptor, stop: CancellationToken) {
+    /// Serves the SOCKS clients of `front` until `stop` is cancelled or every carrier is gone.
+    /// Connections that are open then are closed.
+    pub async fn run(self, front: Acceptor, stop: CancellationToken) -> Ended {
+        let ended = tokio::select! {
+            () = stop.cancelled() => Ended::Stopped,
+            () = self.session.keep_up() => Ended::CarriersGone,
+            () = self.serve_all(front) => Ended::Stopped,
+        };
+        self.session.shutdown().await;
+        ended
+    }
+
+    async fn serve_all(&self, mut front: Acceptor) {
         let mut tasks = JoinSet::new();
-        let session = Arc::clone(&self.session);
-        let keeping = stop.clone();
-        tasks.spawn(async move { session.keep_up(&keeping).await });
         let mut count: u64 = 0;
-        loop {
-            let Ok(permit) = Arc::clone(&self.requests).acquire_owned().await else { break };
-            let request = tokio::select! {
-                () = stop.cancelled() => break,
-                request = front.accept() => request,
-            };
+        while let Ok(permit) = Arc::clone(&self.requests).acquire_owned().await {
+            let request = front.accept().await;
             while tasks.try_join_next().is_some() {}
             let session = Arc::clone(&self.session);
             let span = debug_span!("request", id = count);
@@ -66,8 +70,6 @@ impl Client {
             };
             tasks.spawn(served.instrument(span));
         }
-        tasks.shutdown().await;
-        self.session.shutdown().await;
     }
 }
 

@@ -14,6 +14,15 @@ pub use session::{Session, SessionError};
 
 use ap2ap_stream::ErrorCode;
 
+/// Why a client or a bridge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// Every carrier is gone: the overlay's clients it was attached to have ended.
+    CarriersGone,
+}
+
 /// Why a stream was reset, as the other end of the tunnel is told.
 pub mod code {
     use super::ErrorCode;

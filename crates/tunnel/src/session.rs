@@ -4,10 +4,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ap2ap_stream::PublicKey;
-use ap2ap_tokio::{Connection, Endpoint};
+use ap2ap_tokio::{ConnectError, Connection, Endpoint};
 use carrier::PeerId;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// After a failure the next attempt waits this long, then ever longer.
@@ -46,7 +45,7 @@ pub enum SessionError {
     },
     /// The carrier refused to begin.
     #[error("cannot open a path to the bridge")]
-    Open(#[from] ap2ap_tokio::ConnectError),
+    Open(#[from] ConnectError),
 }
 
 impl Session {
@@ -101,22 +100,17 @@ impl Session {
         Ok(connection)
     }
 
-    /// Keeps a connection up until `stop` is cancelled, so that requests find one.
-    pub async fn keep_up(&self, stop: &CancellationToken) {
+    /// Keeps a connection up, so that requests find one, until every carrier is gone.
+    pub(crate) async fn keep_up(&self) {
         let mut wait = RETRY_AFTER;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                was_up = self.follow_one() => {
-                    if was_up {
-                        wait = RETRY_AFTER;
-                    }
-                }
+        let mut ended = 0_usize;
+        while ended < self.peers.len() {
+            match self.follow_one().await {
+                Followed::WasUp => (wait, ended) = (RETRY_AFTER, 0),
+                Followed::NeverUp => ended = 0,
+                Followed::CarrierGone => ended = ended.saturating_add(1),
             }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = sleep(wait) => {}
-            }
+            sleep(wait).await;
             wait = (wait * 2).min(RETRY_AFTER_MAX);
         }
     }
@@ -128,24 +122,36 @@ impl Session {
         }
     }
 
-    /// Follows a connection to its end; whether it was ever up.
-    async fn follow_one(&self) -> bool {
+    /// Follows a connection to its end.
+    async fn follow_one(&self) -> Followed {
         let connection = match self.connection() {
             Ok(connection) => connection,
             Err(error) => {
                 warn!(error = %with_sources(&error), "no connection to the bridge");
-                return false;
+                return match error {
+                    SessionError::Open(ConnectError::Ended) => Followed::CarrierGone,
+                    SessionError::Open(_)
+                    | SessionError::NoPeer
+                    | SessionError::NoCarrier { .. } => Followed::NeverUp,
+                };
             }
         };
         if let Err(reason) = connection.ready().await {
-            warn!(%reason, "no connection to the bridge");
-            return false;
+            warn!(reason = %with_sources(&reason), "no connection to the bridge");
+            return Followed::NeverUp;
         }
         info!("connected to the bridge");
         let reason = connection.closed().await;
-        warn!(%reason, "the connection to the bridge is lost");
-        true
+        warn!(reason = %with_sources(&reason), "the connection to the bridge is lost");
+        Followed::WasUp
     }
+}
+
+/// What became of a connection.
+enum Followed {
+    WasUp,
+    NeverUp,
+    CarrierGone,
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tunnel::{Bridge, Client, ForwardList, Session};
+use tunnel::{Bridge, Client, Ended, ForwardList, Session};
 
 /// Only a hang takes longer.
 const HANG: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const HANG: Duration = Duration::from_secs(60);
 struct Tunnel {
     socks: SocketAddr,
     stop: CancellationToken,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<Ended>; 2],
 }
 
 impl Tunnel {
@@ -79,7 +79,7 @@ impl Tunnel {
     async fn finish(self) {
         self.stop.cancel();
         for task in self.tasks {
-            timeout(HANG, task).await.unwrap().unwrap();
+            assert_eq!(timeout(HANG, task).await.unwrap().unwrap(), Ended::Stopped);
         }
     }
 }

@@ -70,6 +70,11 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         self.signal();
