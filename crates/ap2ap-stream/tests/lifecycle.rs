@@ -217,6 +217,23 @@ fn limits_hold_when_every_frame_that_raises_them_is_lost_at_first() {
     assert!(upload(&mut duo, &data, HOUR) == data);
 }
 
+#[test]
+fn many_requests_at_once_do_not_all_pass_the_pacer() {
+    let mut duo = Duo::connected();
+    let before = duo.up.sent.len();
+    for _ in 0..64 {
+        let id = duo.client.open();
+        duo.client.write(id, &[1; 600]).unwrap();
+    }
+    duo.settle();
+    let octets: usize = duo.up.sent[before..].iter().map(|(_, datagram)| datagram.len()).sum();
+    assert!(octets < 6_000, "{octets} octets at one instant into an unknown relay");
+    duo.run_for(10 * SECOND);
+    let mut ids = duo.bridge().events.clone();
+    ids.retain(|event| matches!(event, Event::Opened(_)));
+    assert_eq!(ids.len(), 64);
+}
+
 // ---- time
 
 #[test]

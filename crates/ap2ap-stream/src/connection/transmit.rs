@@ -356,12 +356,11 @@ impl Connection {
             let Some(place) = writer.reserve(len) else { return };
             send.copy(&piece.range, place);
             send.sent(&piece);
-            let octets = num::len_u64(len);
-            let new = if piece.again { 0 } else { octets };
             if piece.again {
+                let octets = num::len_u64(len);
                 self.stats.octets_resent = self.stats.octets_resent.saturating_add(octets);
             }
-            self.streams.note_sent(id, octets, new, pace.now);
+            self.streams.note_sent(id, &piece, class, pace.now);
             frames.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rangemap::RangeSet;
 
 use super::recv::{RecvHalf, Violation};
-use super::send::SendHalf;
+use super::send::{Piece, SendHalf};
 use crate::config::Config;
 use crate::error::{OpenError, ReadError, WriteError};
 use crate::event::Event;
@@ -25,6 +25,10 @@ const INITIAL_STREAMS: u64 = 64;
 const SPARSE_OCTETS: u64 = 700;
 /// ... or no more than this share of the path's rate in the last second.
 const SPARSE_SHARE: f64 = 0.4;
+/// All sparse streams together send no more in a second than this, or this share of the rate,
+/// without waiting for the pacer: a thousand requests at once are bulk.
+const RESERVE_OCTETS: f64 = 1400.0;
+const RESERVE_SHARE: f64 = 0.5;
 
 /// The streams of a connection.
 #[derive(Debug)]
@@ -46,17 +50,34 @@ pub(crate) struct StreamMap {
     stream_window: u64,
     credit: Credit,
     turn: u64,
+    /// What went out past the pacer.
+    sparse: Recent,
 }
 
 #[derive(Debug)]
 struct Entry {
     send: SendHalf,
     recv: RecvHalf,
-    /// Decaying count of octets sent: about those of the last second.
-    recent: f64,
-    recent_at: f64,
+    recent: Recent,
     /// When it was this stream's turn last.
     served: u64,
+}
+
+/// Decaying count of octets sent: about those of the last second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    octets: f64,
+    at: f64,
+}
+
+impl Recent {
+    fn octets(&self, now: f64) -> f64 {
+        self.octets * (self.at - now).min(0.0).exp()
+    }
+
+    fn add(&mut self, octets: u64, now: f64) {
+        *self = Self { octets: self.octets(now) + num::to_f64(octets), at: now };
+    }
 }
 
 /// What all streams together may carry in each direction.
@@ -116,6 +137,7 @@ impl StreamMap {
                 tell: window > INITIAL_CONNECTION_WINDOW,
             },
             turn: 0,
+            sparse: Recent::default(),
         }
     }
 
@@ -386,6 +408,10 @@ impl StreamMap {
 
     /// The stream of the class whose turn it is and that has something to send.
     pub(crate) fn next_to_send(&self, class: Class, pace: Pace) -> Option<StreamId> {
+        let reserve = RESERVE_OCTETS.max(RESERVE_SHARE * pace.rate);
+        if class == Class::Sparse && self.sparse.octets(pace.now) > reserve {
+            return None;
+        }
         let credit = self.credit.sent_room();
         self.open
             .iter()
@@ -400,14 +426,18 @@ impl StreamMap {
         self.credit.sent_room()
     }
 
-    /// A stream sent `octets`, of which `new` were never sent before.
-    pub(crate) fn note_sent(&mut self, id: StreamId, octets: u64, new: u64, now: f64) {
+    /// A piece of a stream went out, past the pacer if it is sparse.
+    pub(crate) fn note_sent(&mut self, id: StreamId, piece: &Piece, class: Class, now: f64) {
+        let octets = piece.range.end.saturating_sub(piece.range.start);
+        let new = if piece.again { 0 } else { octets };
         self.credit.sent = self.credit.sent.saturating_add(new);
+        if class == Class::Sparse {
+            self.sparse.add(octets, now);
+        }
         self.turn = self.turn.saturating_add(1);
         if let Some(entry) = self.open.get_mut(&id) {
             entry.served = self.turn;
-            entry.recent = entry.recent_octets(now) + num::to_f64(octets);
-            entry.recent_at = now;
+            entry.recent.add(octets, now);
         }
     }
 
@@ -481,20 +511,15 @@ impl Entry {
         Self {
             send: SendHalf::new(INITIAL_STREAM_WINDOW),
             recv: RecvHalf::new(INITIAL_STREAM_WINDOW, stream_window),
-            recent: 0.0,
-            recent_at: 0.0,
+            recent: Recent::default(),
             served: 0,
         }
-    }
-
-    fn recent_octets(&self, now: f64) -> f64 {
-        self.recent * (self.recent_at - now).min(0.0).exp()
     }
 
     fn is_sparse(&self, pace: Pace) -> bool {
         let backlog = self.send.unsent().saturating_add(self.send.lost_octets());
         let allowed = num::to_f64(SPARSE_OCTETS).max(SPARSE_SHARE * pace.rate);
-        backlog <= SPARSE_OCTETS && self.recent_octets(pace.now) <= allowed
+        backlog <= SPARSE_OCTETS && self.recent.octets(pace.now) <= allowed
     }
 }
 
