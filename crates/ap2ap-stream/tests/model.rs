@@ -157,7 +157,10 @@ impl Model {
         for _ in 0..120 {
             for index in 0..self.streams.len() {
                 for side in [Side::Client, Side::Bridge] {
-                    self.finish(side, index);
+                    // Where the reader wants no more, the stop alone must end the stream.
+                    if self.direction(index, side).is_some_and(|(_, it)| !it.stopped) {
+                        self.finish(side, index);
+                    }
                     // A writer learns of a stop when it asks.
                     self.write(side, index, 1);
                     self.read(side, index);
