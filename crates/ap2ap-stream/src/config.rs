@@ -37,8 +37,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             streams_max: 1024,
-            stream_window: 256 * 1024,
-            connection_window: 2 * 1024 * 1024,
+            stream_window: 512 * 1024,
+            connection_window: 4 * 1024 * 1024,
             send_buffer_max: 1024 * 1024,
             idle_timeout: Some(Duration::from_secs(180)),
             answer_timeout: Duration::from_secs(30),
