@@ -144,7 +144,7 @@ mod tests {
     fn sent_train() -> (Train, Vec<Outcome>) {
         let mut train = Train::first();
         let mut outcomes = Vec::new();
-        while train.takes(300.0, 0.0) {
+        while train.takes(300.0, 300.0 * outcomes.len() as f64) {
             let number = outcomes.len() as u64;
             train.sent(Sent { now: 0.0, number, octets: 300.0, is_tracked: true });
             let position = 300.0 * (number + 1) as f64;
