@@ -6,6 +6,14 @@ use super::{Outcome, Seconds, Sent};
 const FIRST_TRAIN_OCTETS: f64 = 1200.0;
 /// A train overshoots a queue by no more than about this much time, in seconds.
 const OVERSHOOT_S: f64 = 0.15;
+/// Below this rate a train that is twice too long fills a relay's queue for seconds, and a token bucket of
+/// a few KB hides the rate until then: trains grow by less.
+const SLOW_OCTETS_PER_S: f64 = 10_000.0;
+const FACTOR_SLOW: f64 = 1.5;
+/// The rate is looked at over at least this long, in seconds: a bucket is spent in time, not in round trips.
+const SLOW_TIME_S: f64 = 0.2;
+/// A train this short, in octets, is made of small datagrams: few large ones would not add up to it.
+const SMALL_DATAGRAMS_BELOW: f64 = 4800.0;
 /// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
 pub(super) const DATAGRAM_MIN_OCTETS: f64 = 300.0;
 /// Datagrams are no larger: what fits an AP2AP text of 1,400 octets.
@@ -85,7 +93,7 @@ impl Train {
     }
 
     pub(super) fn datagram_octets(&self, round_trip: f64) -> f64 {
-        if self.planned <= FIRST_TRAIN_OCTETS {
+        if self.planned < SMALL_DATAGRAMS_BELOW {
             return DATAGRAM_MIN_OCTETS;
         }
         datagram_octets(self.planned / round_trip.max(0.001), 0.04)
@@ -109,7 +117,11 @@ impl Train {
             return Verdict::Open;
         }
         let round_trip = round_trip.max(0.001);
-        let factor = (1.0 + OVERSHOOT_S / round_trip).clamp(2.0, 4.0);
+        let factor = if self.sent < SLOW_OCTETS_PER_S * round_trip.max(SLOW_TIME_S) {
+            FACTOR_SLOW
+        } else {
+            (1.0 + OVERSHOOT_S / round_trip).clamp(2.0, 4.0)
+        };
         if self.sent > 3000.0 && self.arrived < self.sent / 2.0 {
             let octets = self.arrived.max(self.sent / (2.0 * factor));
             return Verdict::TooMuch { rate: octets / round_trip };
@@ -167,7 +179,7 @@ mod tests {
         let Verdict::Next(next) = train.advance(0.2, &outcomes[3..], &[], ROUND_TRIP) else {
             panic!("all of it is known");
         };
-        assert_eq!(next.octets(), 2400.0);
+        assert_eq!(next.octets(), 1800.0, "a slow path's trains grow by half");
     }
 
     #[test]
