@@ -1,0 +1,2 @@
+//! A private network of real tors.
+fn main() {}
