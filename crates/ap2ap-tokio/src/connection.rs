@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ap2ap_stream::{ErrorCode, OpenError, Stats};
+use tracing::Span;
 
 use crate::error::ConnectionError;
 use crate::shared::{Handle, Shared};
@@ -123,6 +124,13 @@ impl Connection {
     pub fn streams_open(&self) -> usize {
         let state = self.shared().lock();
         if state.end.is_some() { 0 } else { state.core.streams_open() }
+    }
+
+    /// The span `conn{id}` of what is logged about this connection, for what its user logs. It is
+    /// inside the one in which the endpoint was made.
+    #[must_use]
+    pub fn span(&self) -> &Span {
+        &self.shared().span
     }
 
     fn shared(&self) -> &Shared {

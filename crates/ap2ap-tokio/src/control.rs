@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ap2ap_stream::ErrorCode;
 use carrier::PeerId;
 use tokio::sync::Notify;
+use tracing::Span;
 
 use crate::bell::{Bell, ConnId};
 use crate::config::{ACCEPT_QUEUE_MAX, EndpointConfig};
@@ -20,6 +21,8 @@ use crate::shared::Shared;
 pub(crate) struct Control {
     pub(crate) config: EndpointConfig,
     pub(crate) bell: Arc<Bell>,
+    /// Where the endpoint was made: its connections' spans are inside it.
+    pub(crate) span: Span,
     /// A connection arrived, or none will any more.
     pub(crate) arrived: Notify,
     /// The number of connections fell to none, or the driver ended.
@@ -59,10 +62,11 @@ pub(crate) enum Orders {
 }
 
 impl Control {
-    pub(crate) fn new(config: EndpointConfig) -> Self {
+    pub(crate) fn new(config: EndpointConfig, span: Span) -> Self {
         Self {
             config,
             bell: Arc::default(),
+            span,
             arrived: Notify::new(),
             idle: Notify::new(),
             ids: AtomicU64::new(0),

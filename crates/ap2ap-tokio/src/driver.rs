@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use ap2ap_stream::{Acceptor, PathEvent, PathId};
 use carrier::{Carrier, CarrierPath, DATAGRAM_MAX, PeerId, SendError};
 use tokio::time::Sleep;
-use tracing::trace;
+use tracing::{Span, error_span, trace};
 
 use crate::bell::ConnId;
 use crate::clock;
@@ -62,6 +62,8 @@ pub(crate) struct Driver {
 struct Entry {
     shared: Arc<Shared>,
     path: CarrierPath,
+    /// `path{id}`, inside the connection's.
+    span: Span,
     origin: Origin,
     is_unconfirmed: bool,
     /// When it is forgotten; set once it is closed.
@@ -88,6 +90,14 @@ struct Held {
 enum Load {
     Done,
     More,
+}
+
+impl Entry {
+    fn new(shared: Arc<Shared>, path: CarrierPath, origin: Origin) -> Self {
+        let span = error_span!(parent: &shared.span, "path", id = path.0);
+        let is_unconfirmed = matches!(origin, Origin::Accept { .. });
+        Self { shared, path, span, origin, is_unconfirmed, gone_at: None }
+    }
 }
 
 impl Driver {
@@ -201,7 +211,7 @@ impl Driver {
                 Load::More
             }
             Err(SendError::TooLarge { max }) if max >= PAYLOAD_MIN => {
-                trace!(max, "the path carries less than it said");
+                trace!(parent: &entry.span, max, "the path carries less than it said");
                 shared.handle_path(now, path, PathEvent::Changed { payload_max: max });
                 shared.handle_path(now, path, PathEvent::Refused);
                 shared.handle_path(now, path, PathEvent::Writable);

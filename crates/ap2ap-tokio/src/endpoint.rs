@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ap2ap_stream::{Acceptor, ErrorCode, PublicKey, SecretKey};
 use carrier::{Carrier, PeerId};
+use tracing::{Instrument, Span};
 
 use crate::clock;
 use crate::config::EndpointConfig;
@@ -13,7 +14,8 @@ use crate::driver::Driver;
 use crate::error::ConnectError;
 use crate::shared::Shared;
 
-/// One carrier and all connections over it, driven by one task. Clones are the same endpoint.
+/// One carrier and all connections over it, driven by one task. Clones are the same endpoint. What
+/// is logged about it stands in the span in which it was made.
 ///
 /// When the last clone is gone, connections that somebody holds live on; with the last of them the
 /// task ends and the carrier is dropped.
@@ -67,8 +69,9 @@ impl Endpoint {
         acceptor: Option<Acceptor>,
     ) -> Self {
         let role = if acceptor.is_some() { Role::Bridge } else { Role::Client };
-        let control = Arc::new(Control::new(config));
-        tokio::spawn(Driver::new(Box::new(carrier), acceptor, Arc::clone(&control)));
+        let control = Arc::new(Control::new(config, Span::current()));
+        let driver = Driver::new(Box::new(carrier), acceptor, Arc::clone(&control));
+        tokio::spawn(driver.in_current_span());
         Self { handle: Arc::new(Handle { control, role }) }
     }
 
@@ -86,7 +89,8 @@ impl Endpoint {
         let config = control.config.connection.clone();
         let core =
             ap2ap_stream::Connection::connect(key, config, seed(), clock::wall(), clock::now());
-        let shared = Arc::new(Shared::new(control.next_id(), core, Arc::clone(&control.bell)));
+        let (id, bell) = (control.next_id(), Arc::clone(&control.bell));
+        let shared = Arc::new(Shared::new(id, core, bell, &control.span));
         control.connect(Connect { shared: Arc::clone(&shared), peer });
         Ok(Connection::new(shared))
     }

@@ -11,7 +11,7 @@ use ap2ap_stream::{
     CloseReason, Connection, ErrorCode, Event, Output, PathEvent, PathId, StreamId,
 };
 use tokio::sync::Notify;
-use tracing::debug;
+use tracing::{Span, debug, error_span};
 
 use crate::bell::{Bell, ConnId};
 use crate::config::{DRAIN_MAX, DRAIN_MIN, LINGER_MAX};
@@ -24,6 +24,8 @@ pub(crate) const ABANDONED: ErrorCode = ErrorCode(0);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) id: ConnId,
+    /// `conn{id}`. At the level of errors, so that whatever is logged inside it has it.
+    pub(crate) span: Span,
     state: Mutex<State>,
     bell: Arc<Bell>,
     /// The connection is up or over.
@@ -82,7 +84,8 @@ pub(crate) enum Heard {
 }
 
 impl Shared {
-    pub(crate) fn new(id: ConnId, core: Connection, bell: Arc<Bell>) -> Self {
+    /// A connection of the endpoint whose span is `within`.
+    pub(crate) fn new(id: ConnId, core: Connection, bell: Arc<Bell>, within: &Span) -> Self {
         let state = State {
             core,
             readers: BTreeMap::new(),
@@ -97,6 +100,7 @@ impl Shared {
         };
         Self {
             id,
+            span: error_span!(parent: within, "conn", id = id.0),
             state: Mutex::new(state),
             bell,
             news: Notify::new(),
@@ -171,6 +175,7 @@ impl Shared {
 
     /// Lets the connection say its next step; events go to whoever waits for them.
     pub(crate) fn step(&self, now: Instant, buf: &mut [u8]) -> Step {
+        let _in = self.span.enter();
         let mut state = self.lock();
         if let Some((code, reason)) = state.close.take() {
             state.core.close(now, code, &reason);
@@ -193,7 +198,7 @@ impl Shared {
     pub(crate) fn fail(&self, reason: ConnectionError) {
         let state = self.lock();
         if state.end.is_none() {
-            debug!(conn = self.id.0, %reason, "connection ended");
+            debug!(parent: &self.span, %reason, "connection ended");
             self.end(state, reason);
         }
     }
@@ -201,7 +206,7 @@ impl Shared {
     fn tell(&self, mut state: MutexGuard<'_, State>, event: Event) {
         match event {
             Event::Connected => {
-                debug!(conn = self.id.0, "connected");
+                debug!("connected");
                 state.is_connected = true;
                 drop(state);
                 self.news.notify_waiters();
@@ -229,7 +234,7 @@ impl Shared {
                 writer.into_iter().for_each(Waker::wake);
             }
             Event::Closed(reason) => {
-                debug!(conn = self.id.0, %reason, "connection closed");
+                debug!(%reason, "connection closed");
                 self.end(state, reason.into());
             }
             // The core may learn to tell more; what nobody waits for is not told.

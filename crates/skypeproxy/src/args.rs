@@ -8,6 +8,7 @@ use carrier::PeerId;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::carriers::CarrierSpec;
+use crate::log::LogFormat;
 
 /// Where a client listens unless told otherwise: SOCKS's own port, this machine only.
 pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:1080";
@@ -20,6 +21,15 @@ pub(crate) struct Args {
     /// Say more; twice for every connection. RUST_LOG overrides.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
+    /// How the lines on stderr are written.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "SKYPEPROXY_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

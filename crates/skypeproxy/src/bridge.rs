@@ -6,7 +6,7 @@ use tunnel::{Bridge, Ended, ForwardList};
 
 use crate::args::BridgeArgs;
 use crate::config::{self, BridgeFile};
-use crate::{carriers, key_file, log, signals};
+use crate::{carriers, key_file, limits, log, signals};
 
 pub(crate) async fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
@@ -23,6 +23,7 @@ pub(crate) async fn run(args: BridgeArgs) -> anyhow::Result<()> {
         bail!("no target: name where connections may go with --forward IP:PORT");
     }
     let key = key_file::read(&key_path)?;
+    limits::raise(limits::BRIDGE);
     let mut endpoints = Vec::new();
     for spec in &specs {
         endpoints.push(carriers::bridge_endpoint(spec, &key).await?);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use ap2ap_stream::{Config, PublicKey, SecretKey};
@@ -11,6 +12,7 @@ use ap2ap_tokio::Endpoint;
 use carrier::Carrier;
 use carrier_skype::{SkypeCarrier, app_name};
 use carrier_udp::UdpCarrier;
+use tracing::{Span, error_span};
 
 use crate::log;
 
@@ -78,6 +80,7 @@ pub(crate) async fn bridge_endpoint(
     key: &SecretKey,
 ) -> anyhow::Result<Endpoint> {
     let carrier = open(spec, &key.public()).await?;
+    let _in = span(spec).entered();
     Ok(Endpoint::bridge(carrier, key.clone(), Config::default()))
 }
 
@@ -87,7 +90,15 @@ pub(crate) async fn client_endpoint(
     bridge: &PublicKey,
 ) -> anyhow::Result<Endpoint> {
     let carrier = open(spec, bridge).await?;
+    let _in = span(spec).entered();
     Ok(Endpoint::client(carrier, Config::default()))
+}
+
+/// `carrier{id, scheme}`: connections are numbered within their carrier.
+fn span(spec: &CarrierSpec) -> Span {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    error_span!(parent: None, "carrier", id, scheme = spec.scheme())
 }
 
 async fn open(spec: &CarrierSpec, bridge: &PublicKey) -> anyhow::Result<Box<dyn Carrier>> {

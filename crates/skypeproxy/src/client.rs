@@ -13,7 +13,7 @@ use tunnel::{Client, Ended, Session};
 use crate::args::{ClientArgs, LISTEN_DEFAULT};
 use crate::carriers::CarrierSpec;
 use crate::config::{self, ClientFile};
-use crate::{carriers, log, signals};
+use crate::{carriers, limits, log, signals};
 
 pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
@@ -36,6 +36,7 @@ pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
             LISTEN_DEFAULT.parse().context("the default address")?
         }
     };
+    limits::raise(limits::CLIENT);
     let front = listen_socks(listen).await?;
     let session = session(&specs, peers, key).await?;
     info!(carriers = specs.len(), "the client is up");

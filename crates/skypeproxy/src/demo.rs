@@ -19,7 +19,7 @@ use tunnel::{Bridge, Client, ForwardList, Session};
 
 use crate::args::DemoArgs;
 use crate::carriers::{self, CarrierSpec};
-use crate::{client, key_file, log, signals};
+use crate::{client, key_file, limits, log, signals};
 use far_end::FarEnd;
 
 /// The two logins of the demo.
@@ -29,6 +29,7 @@ const BRIDGE: &str = "demo.bridge";
 /// Runs the demo, or its check.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_token()?;
+    limits::raise(limits::DEMO);
     let front = client::listen_socks(args.listen).await?;
     let socks = front.local_addr();
     let far_end = FarEnd::start(args.seed).await?;

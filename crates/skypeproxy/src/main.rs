@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod demo;
 mod key_file;
+mod limits;
 mod log;
 mod overlay;
 mod signals;
@@ -20,7 +21,7 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    log::start(args.verbose);
+    log::start(args.verbose, args.log_format);
     match run(args.command) {
         Ok(code) => code,
         Err(error) => {

@@ -4,11 +4,12 @@ use anyhow::Context;
 use skype_emu::OverlayConfig;
 
 use crate::args::OverlayArgs;
-use crate::{config, log, signals};
+use crate::{config, limits, log, signals};
 
 pub(crate) async fn run(args: OverlayArgs) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let config: OverlayConfig = config::read(&args.config)?;
+    limits::raise(limits::overlay(config.logins.len()));
     let running = skype_emu::serve(&config)
         .await
         .with_context(|| format!("cannot run the overlay of {}", args.config.display()))?;

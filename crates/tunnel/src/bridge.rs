@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, debug_span, info};
+use tracing::{Instrument, debug, error_span, info};
 use tunnel_proto::{Answer, Cause, Open};
 
 use crate::Ended;
@@ -61,11 +61,9 @@ impl Bridge {
 
 async fn serve_endpoint(endpoint: Endpoint, forward: Arc<ForwardList>, streams: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
-    let mut count: u64 = 0;
     while let Some(connection) = endpoint.accept().await {
         while connections.try_join_next().is_some() {}
-        let span = debug_span!("conn", id = count);
-        count = count.saturating_add(1);
+        let span = connection.span().clone();
         let served = serve_connection(connection, Arc::clone(&forward), Arc::clone(&streams));
         connections.spawn(served.instrument(span));
     }
@@ -85,7 +83,8 @@ async fn serve_connection(
             stream.stop(code::BUSY);
             continue;
         };
-        let span = debug_span!("stream", id = %stream.id());
+        // At the level of errors, so that whatever is logged inside it has it.
+        let span = error_span!("stream", id = %stream.id());
         let forward = Arc::clone(&forward);
         let served = async move {
             serve_stream(stream, &forward).await;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, Span, debug, error_span};
 use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
 
 use crate::Ended;
@@ -33,7 +33,13 @@ struct Opened {
     stream: Stream,
     answer: Answer,
     ahead: Vec<u8>,
+    /// `stream{id, request}`, inside its connection's.
+    span: Span,
 }
+
+/// A request's number: it is one request for as long as it takes, however many streams that takes.
+#[derive(Clone, Copy, Debug)]
+struct RequestId(u64);
 
 impl Client {
     /// A client that sends everything to the session's bridge.
@@ -62,10 +68,12 @@ impl Client {
             let request = front.accept().await;
             while tasks.try_join_next().is_some() {}
             let session = Arc::clone(&self.session);
-            let span = debug_span!("request", id = count);
+            let id = RequestId(count);
             count = count.saturating_add(1);
+            // At the level of errors, so that whatever is logged inside it has it.
+            let span = error_span!("request", id = id.0);
             let served = async move {
-                serve(&session, request).await;
+                serve(&session, id, request).await;
                 drop(permit);
             };
             tasks.spawn(served.instrument(span));
@@ -73,33 +81,39 @@ impl Client {
     }
 }
 
-async fn serve(session: &Session, mut request: Request) {
+async fn serve(session: &Session, id: RequestId, mut request: Request) {
     let Ok(target) = target(request.address()) else {
         answer_client(request.refuse(Reply::HostUnreachable)).await;
         return;
     };
     let opened = tokio::select! {
-        opened = open(session, target) => opened,
+        opened = open(session, id, target) => opened,
         () = request.client_gone() => {
             debug!("the SOCKS client left while its request was under way");
             return;
         }
     };
-    let Opened { stream, answer, ahead } = match opened {
-        Ok(opened) => opened,
+    match opened {
+        Ok(opened) => {
+            let span = opened.span.clone();
+            carry(opened, request).instrument(span).await;
+        }
         Err(error) => {
             debug!(%error, "no stream to the bridge");
             answer_client(request.refuse(Reply::GeneralFailure)).await;
-            return;
         }
-    };
+    }
+}
+
+/// Tells the SOCKS client what was answered, and carries octets if it was connected.
+async fn carry(opened: Opened, request: Request) {
+    let Opened { mut stream, answer, ahead, .. } = opened;
     if answer.cause != Cause::Connected {
         debug!(cause = ?answer.cause, "the bridge did not connect");
         answer_client(request.refuse(reply(answer.cause))).await;
         return;
     }
     let Ok((mut tcp, payload)) = request.accept(answer.bound).await else { return };
-    let mut stream = stream;
     if stream.write_all(&payload).await.is_err() || tcp.write_all(&ahead).await.is_err() {
         return;
     }
@@ -116,11 +130,11 @@ async fn answer_client(answered: impl Future<Output = io::Result<()>>) {
 
 /// Opens a stream to the target and waits for the answer. A connection that turns out dead is
 /// replaced, once for each of the bridge's addresses.
-async fn open(session: &Session, target: Target) -> io::Result<Opened> {
+async fn open(session: &Session, id: RequestId, target: Target) -> io::Result<Opened> {
     let open = Open::connect(target);
     let mut failure = io::Error::from(io::ErrorKind::NotConnected);
     for _ in 0..=session.peer_count() {
-        match try_open(session, &open).await {
+        match try_open(session, id, &open).await {
             Ok(opened) => return Ok(opened),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(error),
             Err(error) => failure = error,
@@ -129,9 +143,11 @@ async fn open(session: &Session, target: Target) -> io::Result<Opened> {
     Err(failure)
 }
 
-async fn try_open(session: &Session, open: &Open) -> io::Result<Opened> {
+async fn try_open(session: &Session, id: RequestId, open: &Open) -> io::Result<Opened> {
     let connection = session.connection().map_err(io::Error::other)?;
     let mut stream = connection.open_stream().await.map_err(io::Error::other)?;
+    let stream_id = stream.id();
+    let span = error_span!(parent: connection.span(), "stream", id = %stream_id, request = id.0);
     let mut message = Vec::new();
     open.encode(&mut message);
     stream.write_all(&message).await?;
@@ -139,7 +155,8 @@ async fn try_open(session: &Session, open: &Open) -> io::Result<Opened> {
     loop {
         match Answer::decode(&input) {
             Ok(Some((answer, used))) => {
-                return Ok(Opened { stream, answer, ahead: input.split_off(used) });
+                let ahead = input.split_off(used);
+                return Ok(Opened { stream, answer, ahead, span });
             }
             Ok(None) => {}
             Err(error) => {

@@ -136,13 +136,14 @@ impl Session {
                 };
             }
         };
+        let span = connection.span();
         if let Err(reason) = connection.ready().await {
-            warn!(reason = %with_sources(&reason), "no connection to the bridge");
+            warn!(parent: span, reason = %with_sources(&reason), "no connection to the bridge");
             return Followed::NeverUp;
         }
-        info!("connected to the bridge");
+        info!(parent: span, "connected to the bridge");
         let reason = connection.closed().await;
-        warn!(reason = %with_sources(&reason), "the connection to the bridge is lost");
+        warn!(parent: span, reason = %with_sources(&reason), "the connection to the bridge is lost");
         Followed::WasUp
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ap2ap_stream::{Acceptor, PathId};
 use carrier::CarrierPath;
-use tracing::{debug, trace};
+use tracing::{debug, debug_span, trace};
 
 use super::paths::Route;
 use super::strangers::Strangers;
@@ -47,7 +47,7 @@ impl Driver {
             return;
         };
         if let Some(evicted) = bridge.strangers.insert(now, path) {
-            trace!("a stranger's path closed, too many");
+            trace!(path = evicted.0, "a stranger's path closed, too many");
             self.carrier.close(now, evicted);
         }
         self.carrier.accept(now, path);
@@ -56,6 +56,7 @@ impl Driver {
     /// Takes a datagram that no connection of its path knows: it may be a client's first message.
     /// Whatever else it is, nobody hears of it.
     pub(super) fn handle_first(&mut self, now: Instant, path: CarrierPath, datagram: &[u8]) {
+        let _in = debug_span!("path", id = path.0).entered();
         let route = self.routes.get(&path).copied();
         let Some(bridge) = self.bridge.as_mut().filter(|_| self.orders == Orders::Serve) else {
             return;
@@ -85,7 +86,8 @@ impl Driver {
             return;
         }
         let (id, bell) = (self.control.next_id(), Arc::clone(&self.control.bell));
-        self.take_in(now, (path, payload_max), Arc::new(Shared::new(id, core, bell)), first);
+        let shared = Arc::new(Shared::new(id, core, bell, &self.control.span));
+        self.take_in(now, (path, payload_max), shared, first);
     }
 
     /// A connection's client has shown that it has the keys.
@@ -94,11 +96,11 @@ impl Driver {
             return;
         };
         entry.is_unconfirmed = false;
-        let path = entry.path;
+        let (path, span) = (entry.path, entry.span.clone());
         self.count_unconfirmed(-1);
         let Some(route) = self.routes.get(&path).copied() else { return };
         if route.challenger == Some(id) {
-            debug!(conn = id.0, "a client came back");
+            debug!(parent: &span, "a client came back");
             self.fail(now, route.incumbent, ConnectionError::Replaced);
         }
     }
@@ -125,7 +127,7 @@ impl Driver {
     pub(super) fn expire_strangers(&mut self, now: Instant) {
         let Some(bridge) = &mut self.bridge else { return };
         while let Some(path) = bridge.strangers.take_expired(now) {
-            trace!("a stranger's path closed, its time is over");
+            trace!(path = path.0, "a stranger's path closed, its time is over");
             self.carrier.close(now, path);
         }
     }
@@ -162,13 +164,7 @@ impl Driver {
             challenger: None,
             payload_max,
         });
-        let entry = Entry {
-            shared: Arc::clone(&shared),
-            path,
-            origin: Origin::Accept { first },
-            is_unconfirmed: true,
-            gone_at: None,
-        };
+        let entry = Entry::new(Arc::clone(&shared), path, Origin::Accept { first });
         self.entries.insert(id, entry);
         self.count_unconfirmed(1);
         self.schedule.add(id);

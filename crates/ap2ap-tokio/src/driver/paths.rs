@@ -49,8 +49,7 @@ impl Driver {
         };
         let id = shared.id;
         let origin = Origin::Connect { peer, held: None };
-        let entry = Entry { shared, path, origin, is_unconfirmed: false, gone_at: None };
-        self.entries.insert(id, entry);
+        self.entries.insert(id, Entry::new(shared, path, origin));
         self.routes.insert(path, Route { incumbent: id, challenger: None, payload_max: 0 });
         self.schedule.add(id);
     }
@@ -86,9 +85,9 @@ impl Driver {
                 self.handle_datagram(now, path, buf.get(..len).unwrap_or_default());
             }
             CarrierEvent::Writable { path } => self.tell(now, path, PathEvent::Writable),
-            CarrierEvent::Hint { octets_per_s, .. } => {
+            CarrierEvent::Hint { path, octets_per_s } => {
                 // The rate controller learns the rate from delivery; a hint is for people.
-                debug!(octets_per_s, "the carrier names a rate");
+                debug!(path = path.0, octets_per_s, "the carrier names a rate");
             }
             CarrierEvent::Down { path, reason } => self.handle_down(now, path, reason),
             CarrierEvent::Closed { why } => {
@@ -163,6 +162,7 @@ impl Driver {
         };
         for id in [Some(route.incumbent), route.challenger].into_iter().flatten() {
             let Some(entry) = self.entries.get(&id) else { continue };
+            let _in = entry.span.enter();
             self.schedule.wake(id);
             if entry.shared.handle_datagram(now, PathId(path.0), datagram) == Heard::Ours {
                 return;
@@ -182,7 +182,7 @@ impl Driver {
             }
             _ => ConnectionError::PathClosed,
         };
-        trace!(?reason, "path down");
+        trace!(path = path.0, ?reason, "path down");
         self.forget_stranger(path);
         let Some(route) = self.routes.get(&path).copied() else { return };
         for id in [route.challenger, Some(route.incumbent)].into_iter().flatten() {

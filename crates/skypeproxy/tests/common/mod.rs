@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
@@ -22,10 +22,21 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the binary with the words of a command line.
     pub(crate) fn start(words: &[&str]) -> Self {
+        Self::start_with(words, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn start_with(words: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start_program(env!("CARGO_BIN_EXE_skypeproxy"), words, variables)
+    }
+
+    /// Starts a program that becomes the binary.
+    pub(crate) fn start_program(program: &str, words: &[&str], variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("stderr");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_skypeproxy"))
+        let mut child = Command::new(program)
             .args(words)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
@@ -81,6 +92,22 @@ impl Running {
         self.child.wait().unwrap()
     }
 
+    /// Stops it and gives all that it said on stderr.
+    pub(crate) fn stop_and_read(mut self) -> String {
+        self.signal();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}; stderr:\n{}", self.stderr());
+        self.stderr()
+    }
+
+    /// What is logged as an error is a bug of ours, whatever else a test looks at.
+    fn assert_no_error_is_logged(&self) {
+        let log = self.stderr();
+        let is_error =
+            |line: &str| line.contains(" ERROR ") || line.contains("\"level\":\"ERROR\"");
+        assert!(!log.lines().any(is_error), "an error is logged:\n{log}");
+    }
+
     fn signal(&self) {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
@@ -91,6 +118,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !thread::panicking() {
+            self.assert_no_error_is_logged();
+        }
     }
 }
 
@@ -121,7 +151,12 @@ pub(crate) fn curl(words: &[&str]) -> (i32, Vec<u8>, String) {
 
 /// A web server that answers every request with the same body, on a thread of its own.
 pub(crate) fn web_server(body: Vec<u8>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    web_server_at(Ipv4Addr::LOCALHOST.into(), body)
+}
+
+/// The same at another address of this machine.
+pub(crate) fn web_server_at(ip: IpAddr, body: Vec<u8>) -> SocketAddr {
+    let listener = TcpListener::bind((ip, 0)).unwrap();
     let addr = listener.local_addr().unwrap();
     let body = std::sync::Arc::new(body);
     thread::spawn(move || {
@@ -163,13 +198,24 @@ pub(crate) fn keygen(path: &Path) -> String {
 
 /// An overlay with the logins `alice` and `bob`, its sockets in `dir`.
 pub(crate) fn overlay(dir: &Path, link: &str) -> Running {
+    overlay_of(dir, ["alice", "bob"], link, &[])
+}
+
+/// An overlay with two logins, and variables in its environment.
+pub(crate) fn overlay_of(
+    dir: &Path,
+    logins: [&str; 2],
+    link: &str,
+    variables: &[(&str, &str)],
+) -> Running {
     let config = dir.join("overlay.toml");
     let login = |name: &str| {
         format!("[[login]]\nname = \"{name}\"\nsocket = \"{}/{name}.sock\"\n", dir.display())
     };
-    let text = format!("{}{}[link]\n{link}\n", login("alice"), login("bob"));
+    let text = format!("{}[link]\n{link}\n", logins.map(login).concat());
     std::fs::write(&config, text).unwrap();
-    let mut overlay = Running::start(&["overlay", "--config", config.to_str().unwrap()]);
-    overlay.wait_for("login bob");
+    let words = ["overlay", "--config", config.to_str().unwrap()];
+    let mut overlay = Running::start_with(&words, variables);
+    overlay.wait_for(&format!("login {}", logins[1]));
     overlay
 }
