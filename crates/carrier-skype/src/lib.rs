@@ -17,3 +17,4 @@ pub use crate::dials::OPENS_MAX;
 pub use crate::error::AttachError;
 pub use crate::machine::{IDLE_MAX, PAYLOAD_MAX};
 pub use crate::paths::PATHS_MAX;
+pub use skype_api::session::Refusal;

@@ -188,19 +188,35 @@ pub enum ConfigError {
     #[error("{key} = {value:?} stands there twice")]
     Twice {
         /// Which key.
-        key: &'static str,
+        key: String,
         /// What it says.
         value: String,
     },
     /// A link to somebody who is not there.
-    #[error("link_between.logins names {name:?}, but no login has that name")]
+    #[error("{key} names {name:?}, but no login has that name")]
     UnknownLogin {
+        /// Which key.
+        key: String,
         /// The name.
         name: String,
     },
     /// Nobody is logged in.
     #[error("there is no login: add at least one [[login]] with a name and a socket")]
     NoLogin,
+}
+
+impl ConfigError {
+    /// Which key is wrong, with its tables, as in `login[1].name`: they count from 0.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Range { key, .. }
+            | Self::Name { key, .. }
+            | Self::Twice { key, .. }
+            | Self::UnknownLogin { key, .. } => key,
+            Self::NoLogin => "login",
+        }
+    }
 }
 
 impl OverlayConfig {
@@ -215,39 +231,41 @@ impl OverlayConfig {
         range("login (their number)", self.logins.len(), 1..=LOGINS_MAX)?;
         let mut names = BTreeSet::new();
         let mut sockets = BTreeSet::new();
-        for login in &self.logins {
-            if !names.insert(handle("login.name", &login.name)?) {
-                return Err(ConfigError::Twice { key: "login.name", value: login.name.clone() });
+        for (index, login) in self.logins.iter().enumerate() {
+            let key = |name: &str| format!("login[{index}].{name}");
+            if !names.insert(handle(key("name"), &login.name)?) {
+                return Err(ConfigError::Twice { key: key("name"), value: login.name.clone() });
             }
             if !sockets.insert(&login.socket) {
                 let value = login.socket.display().to_string();
-                return Err(ConfigError::Twice { key: "login.socket", value });
+                return Err(ConfigError::Twice { key: key("socket"), value });
             }
-            range("login.consent_ms", login.consent_ms, 0..=3_600_000)?;
+            range(key("consent_ms"), login.consent_ms, 0..=3_600_000)?;
         }
         self.link.check("link")?;
         let mut pairs = BTreeSet::new();
-        for between in &self.links_between {
-            let (one, other) = between.handles()?;
+        for (index, between) in self.links_between.iter().enumerate() {
+            let table = format!("link_between[{index}]");
+            let key = format!("{table}.logins");
+            let (one, other) = between.handles(&key)?;
             for name in [one, other] {
                 if !names.contains(&name) {
-                    return Err(ConfigError::UnknownLogin { name: name.to_string() });
+                    return Err(ConfigError::UnknownLogin { key, name: name.to_string() });
                 }
             }
             if one == other || !pairs.insert((one.min(other), one.max(other))) {
-                let value = format!("{one}, {other}");
-                return Err(ConfigError::Twice { key: "link_between.logins", value });
+                return Err(ConfigError::Twice { key, value: format!("{one}, {other}") });
             }
-            between.link.check("link_between")?;
+            between.link.check(&table)?;
         }
         Ok(())
     }
 }
 
 impl LinkBetween {
-    pub(crate) fn handles(&self) -> Result<(UserHandle, UserHandle), ConfigError> {
+    /// Its logins, which were said at `key`.
+    pub(crate) fn handles(&self, key: &str) -> Result<(UserHandle, UserHandle), ConfigError> {
         let [one, other] = &self.logins;
-        let key = "link_between.logins";
         Ok((handle(key, one)?, handle(key, other)?))
     }
 }
@@ -311,9 +329,9 @@ impl LinkConfig {
     }
 }
 
-fn handle(key: &str, name: &str) -> Result<UserHandle, ConfigError> {
+fn handle(key: impl Into<String>, name: &str) -> Result<UserHandle, ConfigError> {
     UserHandle::new(name).map_err(|source| ConfigError::Name {
-        key: key.to_owned(),
+        key: key.into(),
         name: name.to_owned(),
         source,
     })

@@ -174,7 +174,7 @@ impl Overlay {
         }
         let mut between = BTreeMap::new();
         for link in &config.links_between {
-            let (one, other) = link.handles()?;
+            let (one, other) = link.handles("link_between.logins")?;
             between.insert((one.min(other), one.max(other)), link.link.over(config.link).spec());
         }
         let default = config.link.spec();

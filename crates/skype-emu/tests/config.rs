@@ -68,12 +68,15 @@ fn names_the_key_of_a_value_that_cannot_be() {
     refuses("[link]\nloss = nan", "link.loss = NaN");
     refuses("[link]\nburst = 100", "link.burst = 100: must be from 1400");
     refuses("[link]\nrtt_ms = 60001", "link.rtt_ms");
-    refuses("[[link_between]]\nlogins = [\"alice\", \"bob\"]\nqueue = 1", "link_between.queue");
+    refuses("[[link_between]]\nlogins = [\"alice\", \"bob\"]\nqueue = 1", "link_between[0].queue");
     refuses("[[link_between]]\nlogins = [\"alice\", \"eve\"]", "\"eve\"");
     refuses("[[link_between]]\nlogins = [\"alice\", \"Alice\"]", "twice");
-    refuses("[[login]]\nname = \"a b\"\nsocket = \"x\"", "login.name = \"a b\"");
-    refuses("[[login]]\nname = \"BOB\"\nsocket = \"x\"", "login.name = \"BOB\" stands there twice");
-    refuses("[[login]]\nname = \"eve\"\nsocket = \"bob.sock\"", "login.socket");
+    refuses("[[login]]\nname = \"a b\"\nsocket = \"x\"", "login[2].name = \"a b\"");
+    refuses(
+        "[[login]]\nname = \"BOB\"\nsocket = \"x\"",
+        "login[2].name = \"BOB\" stands there twice",
+    );
+    refuses("[[login]]\nname = \"eve\"\nsocket = \"bob.sock\"", "login[2].socket");
     assert!(OverlayConfig::default().check().unwrap_err().to_string().contains("[[login]]"));
 }
 
