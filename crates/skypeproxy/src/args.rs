@@ -8,28 +8,26 @@ use carrier::PeerId;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::carriers::CarrierSpec;
+use crate::config::{Kind, LISTEN_DEFAULT, Value};
+use crate::help;
 use crate::log::LogFormat;
-
-/// Where a client listens unless told otherwise: SOCKS's own port, this machine only.
-pub(crate) const LISTEN_DEFAULT: &str = "127.0.0.1:1080";
 
 /// Carries TCP connections as datagrams over Skype relays, past a firewall that blocks every Onion
 /// Router.
+///
+/// A bridge stands where connections are free to go; a client stands where they are not, and offers
+/// programs such as tor a SOCKS proxy. Between them lies an overlay, of which both use a login:
+/// skypeproxy attaches to an overlay client such as Skype and never opens a connection of its own
+/// across the firewall.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, after_long_help = help::PROGRAM.text())]
 pub(crate) struct Args {
     /// Say more; twice for every connection. RUST_LOG overrides.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
-    /// How the lines on stderr are written.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        env = "SKYPEPROXY_LOG_FORMAT",
-        default_value = "text"
-    )]
-    pub(crate) log_format: LogFormat,
+    /// How the lines on stderr are written [default: text].
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -37,21 +35,64 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run everything in one process: an emulated Skype, a bridge, a client and a small web page.
+    #[command(after_long_help = help::DEMO.text())]
     Demo(DemoArgs),
     /// Run an emulated Skype: any number of logins, with throttled relays between them.
+    #[command(after_long_help = help::OVERLAY.text())]
     Overlay(OverlayArgs),
     /// Take connections from clients and forward them to fixed targets.
+    ///
+    /// Each flag may be given as a variable of the environment or in a file instead; what stands
+    /// further left counts: flag, variable, file, default.
+    #[command(after_long_help = help::BRIDGE.text())]
     Bridge(BridgeArgs),
     /// Offer a SOCKS proxy whose connections come out at a bridge.
+    ///
+    /// Each flag may be given as a variable of the environment or in a file instead; what stands
+    /// further left counts: flag, variable, file, default.
+    #[command(after_long_help = help::CLIENT.text())]
     Client(ClientArgs),
     /// Make a bridge's key: the secret goes to a file, the public key to stdout.
+    #[command(after_long_help = help::KEYGEN.text())]
     Keygen(KeygenArgs),
+    /// Look at configuration files.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say whether a file is right, and if not, each thing that is wrong with its line.
+    #[command(after_long_help = help::CONFIG_CHECK.text())]
+    Check(CheckArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// The file to look at.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Whose configuration it is; its keys tell if this does not.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<Kind>,
+}
+
+/// Which file counts, and whether to run or to tell.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct FileArgs {
+    /// Read what neither the command line nor the environment says from this TOML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print all settings as TOML, each with where it came from, and do nothing else.
+    #[arg(long)]
+    pub(crate) print_config: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DemoArgs {
     /// Where SOCKS clients connect; port 0 picks a free one.
-    #[arg(long, value_name = "IP:PORT", default_value = LISTEN_DEFAULT)]
+    #[arg(long, value_name = "IP:PORT", default_value_t = LISTEN_DEFAULT,
+          value_parser = SocketAddr::from_text)]
     pub(crate) listen: SocketAddr,
     /// What the relay carries in each direction, in octets of AP2AP text a second.
     #[arg(long, value_name = "BYTES_PER_S", default_value_t = 65_536,
@@ -79,46 +120,46 @@ pub(crate) struct DemoArgs {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 pub(crate) struct OverlayArgs {
-    /// The logins and the links between them, as TOML.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The same seed loses and delays the same datagrams [default: 0].
+    #[arg(long, value_name = "N", value_parser = u64::from_text)]
+    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BridgeArgs {
     /// An overlay to be reached through: skype:unix:PATH or udp:IP:PORT. May be repeated.
-    #[arg(long = "carrier", value_name = "CARRIER")]
+    #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// The file with the secret key, made by `skypeproxy keygen`.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
     /// A target to forward to, and no other. May be repeated.
-    #[arg(long = "forward", value_name = "IP:PORT")]
+    #[arg(long = "forward", value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) forwards: Vec<SocketAddr>,
-    /// Read what the command line does not say from this TOML file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct ClientArgs {
     /// An overlay to go through: skype:unix:PATH or udp:IP:PORT. May be repeated.
-    #[arg(long = "carrier", value_name = "CARRIER")]
+    #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// An address of the bridge: skype:LOGIN or udp:IP:PORT. May be repeated.
-    #[arg(long = "bridge", value_name = "PEER")]
+    #[arg(long = "bridge", value_name = "PEER", value_parser = PeerId::from_text)]
     pub(crate) bridges: Vec<PeerId>,
     /// The bridge's public key, as `skypeproxy keygen` printed it.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = PublicKey::from_text)]
     pub(crate) bridge_key: Option<PublicKey>,
     /// Where SOCKS clients connect; port 0 picks a free one [default: 127.0.0.1:1080].
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Read what the command line does not say from this TOML file.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -160,6 +201,8 @@ mod tests {
                  udp:192.0.2.1:9 --bridge-key {key} --listen 127.0.0.1:0"
             ),
             "skypeproxy keygen --out k",
+            "skypeproxy config check --kind client c.toml",
+            "skypeproxy client --config c.toml --print-config",
         ];
         for line in lines {
             Args::try_parse_from(line.split_whitespace()).unwrap();

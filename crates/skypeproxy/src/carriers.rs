@@ -6,18 +6,22 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use ap2ap_stream::{Config, PublicKey, SecretKey};
 use ap2ap_tokio::Endpoint;
 use carrier::Carrier;
-use carrier_skype::{SkypeCarrier, app_name};
+use carrier_skype::{AttachError, Refusal, SkypeCarrier, app_name};
 use carrier_udp::UdpCarrier;
 use tracing::{Span, error_span};
 
+use crate::exit::{Exit, coded};
 use crate::log;
 
-/// What is said when nothing is left to be carried by.
-pub(crate) const GONE: &str = "every carrier is gone: start the overlay again, then this";
+/// What ends a process when nothing is left to be carried by.
+pub(crate) fn gone() -> anyhow::Error {
+    let error = anyhow!("every carrier is gone: start the overlay again, then this");
+    coded(Exit::Unavailable, error)
+}
 
 /// A carrier as it is written on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,15 +110,32 @@ async fn open(spec: &CarrierSpec, bridge: &PublicKey) -> anyhow::Result<Box<dyn 
         CarrierSpec::SkypeUnix(path) => {
             let app = app_name(bridge.octets());
             let attached = SkypeCarrier::attach_unix(path, app).await;
-            let carrier = attached.with_context(|| format!("cannot attach to Skype at {spec}"))?;
+            let carrier = attached
+                .map_err(|error| coded(exit_of(&error), error))
+                .with_context(|| format!("cannot attach to Skype at {spec}"))?;
             Ok(Box::new(carrier))
         }
         CarrierSpec::Udp(addr) => {
             let carrier = UdpCarrier::bind(*addr)
+                .map_err(|error| coded(Exit::of_io(&error, Exit::Os), error))
                 .with_context(|| format!("cannot bind {spec}: is the port in use?"))?;
             log::give(&format!("carrier udp:{}", carrier.local_addr()));
             Ok(Box::new(carrier))
         }
+    }
+}
+
+fn exit_of(error: &AttachError) -> Exit {
+    match error {
+        AttachError::NoAccess { .. } | AttachError::Refused(Refusal::Consent) => Exit::NoPermission,
+        AttachError::Timeout { .. } => Exit::Temporary,
+        AttachError::Missing { .. }
+        | AttachError::NobodyListens { .. }
+        | AttachError::Connect { .. }
+        | AttachError::Refused(_)
+        | AttachError::Lost { .. }
+        // Whatever else may come: there is no Skype to be used.
+        | _ => Exit::Unavailable,
     }
 }
 

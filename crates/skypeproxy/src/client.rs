@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ap2ap_stream::PublicKey;
 use ap2ap_tokio::Endpoint;
 use carrier::PeerId;
@@ -10,46 +10,47 @@ use socks_front::{Acceptor, Config};
 use tracing::info;
 use tunnel::{Client, Ended, Session};
 
-use crate::args::{ClientArgs, LISTEN_DEFAULT};
+use crate::args::ClientArgs;
 use crate::carriers::CarrierSpec;
-use crate::config::{self, ClientFile};
+use crate::config::{self, ClientSettings, Origin};
+use crate::exit::{Exit, OrExit};
 use crate::{carriers, limits, log, signals};
 
 pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
+    let print_only = args.file.print_config;
+    let loaded = config::load::<ClientSettings>(args)?;
+    if print_only {
+        return loaded.print();
+    }
+    let incomplete = loaded.incomplete();
+    let ClientSettings {
+        carriers: Some(carriers),
+        bridges: Some(bridges),
+        bridge_key: Some(key),
+        listen,
+    } = loaded.settings
+    else {
+        return Err(incomplete);
+    };
     let stop = signals::stop_token()?;
-    let file: ClientFile = config::read_or_default(args.config.as_deref())?;
-    let specs = if args.carriers.is_empty() { file.carriers()? } else { args.carriers };
-    let peers = if args.bridges.is_empty() { file.bridges()? } else { args.bridges };
-    let Some(key) = args.bridge_key.or(file.bridge_key()?) else {
-        bail!("no key: give the bridge's public key with --bridge-key");
-    };
-    if specs.is_empty() {
-        bail!("no carrier: name one with --carrier skype:unix:PATH or --carrier udp:IP:PORT");
+    if listen.origin == Origin::Default {
+        log::say(&format!("listening on the default, {}", listen.value));
     }
-    if peers.is_empty() {
-        bail!("no bridge: name one with --bridge skype:LOGIN or --bridge udp:IP:PORT");
-    }
-    let listen = match args.listen.or(file.listen) {
-        Some(listen) => listen,
-        None => {
-            log::say(&format!("listening on the default, {LISTEN_DEFAULT}"));
-            LISTEN_DEFAULT.parse().context("the default address")?
-        }
-    };
     limits::raise(limits::CLIENT);
-    let front = listen_socks(listen).await?;
-    let session = session(&specs, peers, key).await?;
-    info!(carriers = specs.len(), "the client is up");
+    let front = listen_socks(listen.value).await?;
+    let session = session(&carriers.value, bridges.value, key.value).await?;
+    info!(carriers = carriers.value.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
     match Client::new(session).run(front, stop).await {
         Ended::Stopped => Ok(()),
-        Ended::CarriersGone => bail!("{}", carriers::GONE),
+        Ended::CarriersGone => Err(carriers::gone()),
     }
 }
 
 /// Listens for SOCKS clients.
 pub(crate) async fn listen_socks(listen: SocketAddr) -> anyhow::Result<Acceptor> {
-    Acceptor::bind(listen, Config::default()).await.context("no SOCKS proxy")
+    let bound = Acceptor::bind(listen, Config::default()).await;
+    bound.context("no SOCKS proxy").or_exit(Exit::Os)
 }
 
 async fn session(
@@ -62,5 +63,5 @@ async fn session(
         let endpoint = carriers::client_endpoint(spec, &key).await?;
         endpoints.push((spec.scheme().to_owned(), endpoint));
     }
-    Session::new(endpoints, peers, key).context("no session")
+    Session::new(endpoints, peers, key).context("no session").or_exit(Exit::Unavailable)
 }

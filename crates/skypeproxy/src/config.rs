@@ -1,112 +1,194 @@
-//! Configuration files: TOML with the names of the flags, each optional.
+//! Settings: from the command line, else the environment, else a file, else a default.
+//!
+//! ```text
+//!   file ─ SourceFile ─ DeTable ─ Table ──┐
+//!   environment ──────────────────────────┼─ Sources ─ Settings::resolve ─ ClientSettings, ...
+//!   command line ─ clap ──────────────────┘      └─ Problems: each with its place
+//! ```
+//!
+//! A setting has one [`Key`], which names it in each place, and one line in
+//! `resolve`, which asks for it.
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+mod bridge;
+mod client;
+mod file;
+mod kind;
+mod near;
+mod overlay;
+mod print;
+mod problem;
+mod sources;
+mod table;
+mod value;
 
-use anyhow::{Context, bail};
-use ap2ap_stream::PublicKey;
-use carrier::PeerId;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use std::path::PathBuf;
 
-use crate::carriers::CarrierSpec;
+use anyhow::anyhow;
+use toml::de::DeTable;
 
-/// No configuration file is longer, in octets.
-const LEN_MAX: u64 = 1024 * 1024;
+pub(crate) use bridge::BridgeSettings;
+pub(crate) use client::{ClientSettings, LISTEN_DEFAULT};
+pub(crate) use kind::Kind;
+pub(crate) use overlay::OverlaySettings;
+pub(crate) use problem::Origin;
+pub(crate) use value::Value;
 
-/// A bridge's configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BridgeFile {
-    #[serde(default)]
-    carrier: Vec<String>,
-    pub(crate) key: Option<PathBuf>,
-    #[serde(default)]
-    pub(crate) forward: Vec<SocketAddr>,
+use crate::args::{CheckArgs, FileArgs};
+use crate::exit::{Exit, OrExit, coded};
+use crate::log::{self, LogFormat};
+use file::SourceFile;
+use print::Printer;
+use problem::Problems;
+use sources::{Environment, Key, Sources};
+use value::{choice, word};
+
+/// A process is attached to no more overlays at once.
+const CARRIERS_MAX: usize = 16;
+
+const CARRIER: Key = Key {
+    name: "carrier",
+    flag: "--carrier",
+    variable: "SKYPEPROXY_CARRIER",
+    remedy: "no carrier: name one with --carrier skype:unix:PATH or --carrier udp:IP:PORT",
+};
+
+/// Names the file itself.
+const CONFIG_VARIABLE: &str = "SKYPEPROXY_CONFIG";
+
+const LOG_FORMAT: Key = Key {
+    name: "log_format",
+    flag: "--log-format",
+    variable: "SKYPEPROXY_LOG_FORMAT",
+    remedy: "no format: give one with --log-format",
+};
+const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// What a command can be told.
+pub(crate) trait Settings: Sized {
+    /// What its command line says.
+    type Args: Default;
+    /// Which files are its.
+    const KIND: Kind;
+
+    /// Which file its command line names, and what to do.
+    fn file(args: &Self::Args) -> &FileArgs;
+
+    /// Asks for each setting.
+    fn resolve(args: Self::Args, sources: &mut Sources<'_>) -> Self;
+
+    /// What is needed and nowhere said.
+    fn missing(&self) -> Vec<&'static Key>;
+
+    /// Prints each setting.
+    fn print(&self, printer: &mut Printer);
 }
 
-/// A client's configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ClientFile {
-    #[serde(default)]
-    carrier: Vec<String>,
-    #[serde(default)]
-    bridge: Vec<String>,
-    bridge_key: Option<String>,
-    pub(crate) listen: Option<SocketAddr>,
+/// A command's settings, and what they came from.
+#[derive(Debug)]
+pub(crate) struct Loaded<S> {
+    pub(crate) settings: S,
+    file: Option<PathBuf>,
 }
 
-impl BridgeFile {
-    pub(crate) fn carriers(&self) -> anyhow::Result<Vec<CarrierSpec>> {
-        carriers(&self.carrier)
-    }
+/// How every command logs. No file says it, for what is wrong with a file is said in this format.
+///
+/// # Errors
+/// The variable names no format.
+pub(crate) fn log_format(flag: Option<LogFormat>) -> anyhow::Result<LogFormat> {
+    let mut sources = Sources::new(Environment::OfProcess, None);
+    let format = sources.value(&LOG_FORMAT, flag);
+    sources.finish().or_exit(Exit::Config)?;
+    Ok(format.map_or_else(LogFormat::default, |format| format.value))
 }
 
-impl ClientFile {
-    pub(crate) fn carriers(&self) -> anyhow::Result<Vec<CarrierSpec>> {
-        carriers(&self.carrier)
+impl Value for LogFormat {
+    const EXPECTED: &'static str = "\"text\" or \"json\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        choice(text, &LOG_FORMATS)
     }
 
-    pub(crate) fn bridges(&self) -> anyhow::Result<Vec<PeerId>> {
-        let parse = |text: &String| text.parse().with_context(|| format!("bridge = {text:?}"));
-        self.bridge.iter().map(parse).collect()
-    }
-
-    pub(crate) fn bridge_key(&self) -> anyhow::Result<Option<PublicKey>> {
-        self.bridge_key.as_ref().map(|text| text.parse().context("bridge_key")).transpose()
+    fn to_toml(&self) -> Option<String> {
+        word(*self, &LOG_FORMATS)
     }
 }
 
-/// Reads a file, or gives the empty one if there is none to read.
-pub(crate) fn read_or_default<T: DeserializeOwned + Default>(
-    path: Option<&Path>,
-) -> anyhow::Result<T> {
-    path.map_or_else(|| Ok(T::default()), read)
+/// Finds a command's settings.
+///
+/// # Errors
+/// All that is wrong, each with its place.
+pub(crate) fn load<S: Settings>(args: S::Args) -> anyhow::Result<Loaded<S>> {
+    let path = S::file(&args).config.clone().or_else(|| {
+        let environment = Environment::OfProcess;
+        environment.get(CONFIG_VARIABLE).map(PathBuf::from)
+    });
+    let source = path.as_deref().map(SourceFile::read).transpose()?;
+    let table = source.as_ref().map(SourceFile::parse).transpose().or_exit(Exit::Config)?;
+    let settings = resolve(args, Environment::OfProcess, source.as_ref().zip(table.as_ref()))
+        .or_exit(Exit::Config)?;
+    Ok(Loaded { settings, file: path })
 }
 
-/// Reads a file. An error names the file and the line.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let name = path.display();
-    let len = fs::metadata(path).with_context(|| format!("cannot read {name}"))?.len();
-    if len > LEN_MAX {
-        bail!("{name} is no configuration file: it is longer than {LEN_MAX} octets");
+impl<S: Settings> Loaded<S> {
+    /// Prints all settings as TOML on stdout.
+    ///
+    /// # Errors
+    /// One cannot be said in TOML, or nobody takes the text.
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
+        let mut printer = Printer::default();
+        printer.line(&format!("# {}, as it applies", S::KIND));
+        self.settings.print(&mut printer);
+        log::print(&printer.finish()?)
     }
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    toml::from_str(&text).with_context(|| format!("{name} is not as it should be"))
+
+    /// Why the command cannot run: what is needed and nowhere said.
+    pub(crate) fn incomplete(&self) -> anyhow::Error {
+        let remedies = self.settings.missing().into_iter().map(|key| key.remedy);
+        let error = anyhow!("{}", remedies.collect::<Vec<_>>().join("\n"));
+        coded(if self.file.is_some() { Exit::Config } else { Exit::Usage }, error)
+    }
 }
 
-fn carriers(texts: &[String]) -> anyhow::Result<Vec<CarrierSpec>> {
-    let parse = |text: &String| text.parse().with_context(|| format!("carrier = {text:?}"));
-    texts.iter().map(parse).collect()
+/// `skypeproxy config check`: reads a file as its command would, and says what is wrong.
+///
+/// # Errors
+/// All that is wrong, each with its place.
+pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
+    let source = SourceFile::read(&args.file)?;
+    let table = source.parse().or_exit(Exit::Config)?;
+    let kind = args.kind.or_else(|| Kind::of(&table)).ok_or_else(|| {
+        let name = source.name();
+        anyhow!("{name}: its keys do not tell whose it is: say --kind client, bridge or overlay")
+    });
+    let kind = kind.or_exit(Exit::Config)?;
+    let missing = match kind {
+        Kind::Client => check_as::<ClientSettings>(&source, &table),
+        Kind::Bridge => check_as::<BridgeSettings>(&source, &table),
+        Kind::Overlay => check_as::<OverlaySettings>(&source, &table),
+    };
+    for key in missing.or_exit(Exit::Config)? {
+        let Key { name, flag, variable, .. } = key;
+        log::say(&format!("note: no `{name}` in it; it takes {flag} or {variable} then"));
+    }
+    log::print(&format!("{}: {kind}, ok\n", source.name()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn check_as<S: Settings>(
+    source: &SourceFile,
+    table: &DeTable<'_>,
+) -> Result<Vec<&'static Key>, Problems> {
+    let settings: S = resolve(S::Args::default(), Environment::Ignored, Some((source, table)))?;
+    Ok(settings.missing())
+}
 
-    fn read_text<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.toml");
-        fs::write(&path, text).unwrap();
-        read(&path)
-    }
-
-    #[test]
-    fn a_client_s_file_is_read() {
-        let file: ClientFile = read_text(
-            "carrier = [\"skype:unix:/a\"]\nbridge = [\"skype:b\"]\nlisten = \"127.0.0.1:0\"\n",
-        )
-        .unwrap();
-        assert_eq!(file.carriers().unwrap().len(), 1);
-        assert_eq!(file.bridges().unwrap().len(), 1);
-    }
-
-    #[test]
-    fn an_unknown_name_is_refused_with_its_line() {
-        let error = read_text::<BridgeFile>("\nforwards = []\n").unwrap_err();
-        let text = format!("{error:#}");
-        assert!(text.contains("line 2") && text.contains("`forward`"), "{text}");
-    }
+fn resolve<S: Settings>(
+    args: S::Args,
+    environment: Environment,
+    file: Option<(&SourceFile, &DeTable<'_>)>,
+) -> Result<S, Problems> {
+    let mut sources =
+        Sources::new(environment, file.map(|(file, entries)| (S::KIND, file, entries)));
+    let settings = S::resolve(args, &mut sources);
+    sources.finish()?;
+    Ok(settings)
 }

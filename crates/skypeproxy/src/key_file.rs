@@ -1,13 +1,14 @@
 //! The bridge's secret key on disk: mode 0600, never overwritten, refused if others may read it.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use ap2ap_stream::SecretKey;
 
+use crate::exit::{Exit, OrExit, coded};
 use crate::log;
 
 /// Only the owner may read a key file.
@@ -19,48 +20,72 @@ const LEN_MAX: u64 = 1024;
 
 /// Makes a key, writes it to a new file and prints the public key alone on a line of stdout.
 pub(crate) fn generate(path: &Path) -> anyhow::Result<()> {
+    let name = path.display();
     let key = random_key()?;
     let opened = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
-            "{} exists and is not overwritten: move it away, or name another file with --out",
-            path.display()
-        ),
-        Err(error) => return Err(error).with_context(|| format!("cannot make {}", path.display())),
-    };
+    let mut file = opened.map_err(|error| cannot_make(path, error))?;
     let written = writeln!(file, "{}", key.to_file_text()).and_then(|()| file.sync_all());
-    written.with_context(|| format!("cannot write {}", path.display()))?;
-    log::say(&format!("the secret key is in {}; this is the public key:", path.display()));
-    log::give(&key.public().to_string());
-    Ok(())
+    written.with_context(|| format!("cannot write {name}")).or_exit(Exit::Io)?;
+    log::say(&format!("the secret key is in {name}; this is the public key:"));
+    log::print(&format!("{}\n", key.public()))
+}
+
+fn cannot_make(path: &Path, error: io::Error) -> anyhow::Error {
+    let name = path.display();
+    if error.kind() == ErrorKind::AlreadyExists {
+        let remedy = "move it away, or name another file with --out";
+        return coded(
+            Exit::CannotCreate,
+            anyhow!("{name} exists and is not overwritten: {remedy}"),
+        );
+    }
+    let exit = Exit::of_io(&error, Exit::CannotCreate);
+    coded(exit, anyhow::Error::new(error).context(format!("cannot make {name}")))
 }
 
 /// A key from the system's entropy.
 pub(crate) fn random_key() -> anyhow::Result<SecretKey> {
     let mut octets = [0; 32];
-    getrandom::fill(&mut octets).context("the system gives no randomness")?;
+    getrandom::fill(&mut octets).context("the system gives no randomness").or_exit(Exit::Os)?;
     Ok(SecretKey::from_octets(octets))
 }
 
 /// Reads a key file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<SecretKey> {
     let name = path.display();
-    let meta = fs::metadata(path).with_context(|| {
-        format!("cannot read the key file {name}; `skypeproxy keygen --out {name}` makes one")
-    })?;
-    if meta.mode() & OTHERS != 0 {
-        bail!("the key file {name} can be read by others; `chmod 600 {name}` mends that");
-    }
+    let text = read_text(path)?;
+    text.trim().parse().with_context(|| format!("{name} is no key file")).or_exit(Exit::Data)
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    let name = path.display();
+    let cannot_read = |error: io::Error| {
+        let exit = Exit::of_reading(&error);
+        let context = if error.kind() == ErrorKind::NotFound {
+            format!("cannot read the key file {name}; `skypeproxy keygen --out {name}` makes one")
+        } else {
+            format!("cannot read the key file {name}")
+        };
+        coded(exit, anyhow::Error::new(error).context(context))
+    };
+    let file = File::open(path).map_err(cannot_read)?;
+    let meta = file.metadata().map_err(cannot_read)?;
     if !meta.is_file() || meta.len() > LEN_MAX {
-        bail!("{name} is no key file");
+        return Err(coded(Exit::Data, anyhow!("{name} is no key file")));
     }
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    text.trim().parse().with_context(|| format!("{name} is no key file"))
+    if meta.mode() & OTHERS != 0 {
+        let what = "can be read by others";
+        let error = anyhow!("the key file {name} {what}; `chmod 600 {name}` mends that");
+        return Err(coded(Exit::NoPermission, error));
+    }
+    let mut octets = Vec::new();
+    file.take(LEN_MAX).read_to_end(&mut octets).map_err(cannot_read)?;
+    String::from_utf8(octets).with_context(|| format!("{name} is no key file")).or_exit(Exit::Data)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

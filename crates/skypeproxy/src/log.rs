@@ -7,12 +7,15 @@
 mod filter;
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::json;
 use tracing::warn;
+
+use crate::exit::{Exit, OrExit};
 
 /// How lines on stderr are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -58,6 +61,20 @@ pub(crate) fn say(line: &str) {
         LogFormat::Text => writeln!(stderr, "{line}"),
         LogFormat::Json => writeln!(stderr, "{}", json!({ "message": line })),
     };
+}
+
+/// Prints what was asked for on stdout.
+///
+/// # Errors
+/// It did not get there. A reader that has seen enough is none.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout").or_exit(Exit::Io)
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Gives a line to whoever reads stdout, at once. A reader that has gone needs no line.

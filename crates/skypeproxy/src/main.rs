@@ -6,6 +6,8 @@ mod carriers;
 mod client;
 mod config;
 mod demo;
+mod exit;
+mod help;
 mod key_file;
 mod limits;
 mod log;
@@ -17,32 +19,50 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 
-use args::{Args, Command};
+use args::{Args, Command, ConfigCommand};
+use exit::{Exit, OrExit};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    log::start(args.verbose, args.log_format);
-    match run(args.command) {
-        Ok(code) => code,
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refused(&error),
+    };
+    let ran = config::log_format(args.log_format).and_then(|format| {
+        log::start(args.verbose, format);
+        run(args.command)
+    });
+    let exit = match ran {
+        Ok(()) => Exit::Ok,
         Err(error) => {
-            log::say(&format!("skypeproxy: {error:#}"));
-            ExitCode::FAILURE
+            for line in format!("{error:#}").lines() {
+                log::say(&format!("skypeproxy: {line}"));
+            }
+            Exit::of(&error)
         }
+    };
+    exit.code().into()
+}
+
+/// The command line is wrong, or only asks for help.
+fn refused(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told that there is no way to tell anybody.
+    let _ = error.print();
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+    exit.code().into()
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Keygen(args) => key_file::generate(&args.out),
+        Command::Config(ConfigCommand::Check(args)) => config::check(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Overlay(args) => block_on(overlay::run(args)),
+        Command::Bridge(args) => block_on(bridge::run(args)),
+        Command::Client(args) => block_on(client::run(args)),
     }
 }
 
-fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        match command {
-            Command::Demo(args) => demo::run(args).await,
-            Command::Overlay(args) => overlay::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Bridge(args) => bridge::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Client(args) => client::run(args).await.map(|()| ExitCode::SUCCESS),
-            Command::Keygen(args) => key_file::generate(&args.out).map(|()| ExitCode::SUCCESS),
-        }
-    })
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("cannot start the runtime").or_exit(Exit::Os)?.block_on(command)
 }

@@ -5,13 +5,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::exit::{Exit, OrExit};
+
 /// The exit code of a process that a signal ended, less the signal's number (POSIX shells).
 const SIGNAL_EXIT_BASE: i32 = 128;
 
 /// A token that the first signal cancels.
 pub(crate) fn stop_token() -> anyhow::Result<CancellationToken> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = listen_for(SignalKind::interrupt(), "SIGINT")?;
+    let mut terminate = listen_for(SignalKind::terminate(), "SIGTERM")?;
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
@@ -22,6 +24,10 @@ pub(crate) fn stop_token() -> anyhow::Result<CancellationToken> {
         std::process::exit(SIGNAL_EXIT_BASE + second);
     });
     Ok(stop)
+}
+
+fn listen_for(kind: SignalKind, name: &str) -> anyhow::Result<Signal> {
+    signal(kind).with_context(|| format!("cannot listen for {name}")).or_exit(Exit::Os)
 }
 
 async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {

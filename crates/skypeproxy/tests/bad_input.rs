@@ -8,13 +8,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
-use common::{Running, curl, failure, keygen, octets, overlay, web_server};
-
-const SOME_KEY: [u8; 32] = [9; 32];
-
-fn some_key() -> String {
-    ap2ap_stream::SecretKey::from_octets(SOME_KEY).public().to_string()
-}
+use common::{Running, curl, failure, keygen, octets, overlay, some_key, web_server};
 
 fn client_words<'a>(carrier: &'a str, peer: &'a str, key: &'a str) -> Vec<&'a str> {
     let words = ["client", "--carrier", carrier, "--bridge", peer, "--bridge-key", key];
@@ -330,5 +324,5 @@ fn an_overlay_that_dies_ends_client_and_bridge_with_a_word() {
     for ended in [&bridge, &client] {
         ended.wait_for_stderr("every carrier is gone");
     }
-    assert!(!bridge.wait().success() && !client.wait().success());
+    assert_eq!((bridge.wait().code(), client.wait().code()), (Some(69), Some(69)));
 }

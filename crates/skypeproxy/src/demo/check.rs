@@ -70,9 +70,6 @@ pub(crate) async fn run(plan: &Plan<'_>) -> anyhow::Result<Report> {
     pinger.abort();
     let (bytes, hash) = fetched?;
     let is_right = hash == Body::hash(args.seed, args.size) && bytes == args.size;
-    if !is_right {
-        log::say("the body is not the one that was sent");
-    }
     let goodput = float(bytes) / seconds;
     Ok(Report {
         ok: is_right,

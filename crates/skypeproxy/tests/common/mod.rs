@@ -34,8 +34,7 @@ impl Running {
     pub(crate) fn start_program(program: &str, words: &[&str], variables: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("stderr");
-        let mut child = Command::new(program)
-            .args(words)
+        let mut child = command_of(program, words)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -124,9 +123,25 @@ impl Drop for Running {
     }
 }
 
+/// The binary with the words of a command line, and nothing of it in the environment.
+pub(crate) fn command(words: &[&str]) -> Command {
+    command_of(env!("CARGO_BIN_EXE_skypeproxy"), words)
+}
+
+fn command_of(program: &str, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(words);
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("SKYPEPROXY_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+}
+
 /// Runs the binary to its end.
 pub(crate) fn run(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_skypeproxy")).args(words).output().unwrap()
+    command(words).output().unwrap()
 }
 
 /// The error line of a run that had to fail.
@@ -187,6 +202,11 @@ pub(crate) fn octets(len: usize) -> Vec<u8> {
         state.to_be_bytes()[0]
     };
     (0..len).map(|_| next()).collect()
+}
+
+/// A public key whose secret nobody uses.
+pub(crate) fn some_key() -> String {
+    ap2ap_stream::SecretKey::from_octets([9; 32]).public().to_string()
 }
 
 /// Makes a key file and gives the public key.

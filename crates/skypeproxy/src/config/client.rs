@@ -1,0 +1,100 @@
+//! A client's settings.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ap2ap_stream::PublicKey;
+use carrier::PeerId;
+
+use super::print::Printer;
+use super::sources::{Key, Setting, Sources};
+use super::{CARRIER, CARRIERS_MAX, Kind, Settings};
+use crate::args::{ClientArgs, FileArgs};
+use crate::carriers::CarrierSpec;
+
+/// A bridge is reached at no more addresses: each is tried in turn, and minutes would pass.
+const BRIDGES_MAX: usize = 64;
+
+/// Where a client listens unless told otherwise: SOCKS's own port, this machine only.
+pub(crate) const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1080);
+
+const BRIDGE: Key = Key {
+    name: "bridge",
+    flag: "--bridge",
+    variable: "SKYPEPROXY_BRIDGE",
+    remedy: "no bridge: name one with --bridge skype:LOGIN or --bridge udp:IP:PORT",
+};
+const BRIDGE_KEY: Key = Key {
+    name: "bridge_key",
+    flag: "--bridge-key",
+    variable: "SKYPEPROXY_BRIDGE_KEY",
+    remedy: "no key: give the bridge's public key with --bridge-key",
+};
+const LISTEN: Key = Key {
+    name: "listen",
+    flag: "--listen",
+    variable: "SKYPEPROXY_LISTEN",
+    remedy: "no address to listen on: give one with --listen",
+};
+
+/// What may stand at the top of a client's file.
+pub(super) const KEYS: [&str; 4] = [CARRIER.name, BRIDGE.name, BRIDGE_KEY.name, LISTEN.name];
+
+/// What a client does.
+#[derive(Debug)]
+pub(crate) struct ClientSettings {
+    pub(crate) carriers: Option<Setting<Vec<CarrierSpec>>>,
+    pub(crate) bridges: Option<Setting<Vec<PeerId>>>,
+    pub(crate) bridge_key: Option<Setting<PublicKey>>,
+    pub(crate) listen: Setting<SocketAddr>,
+}
+
+impl Settings for ClientSettings {
+    type Args = ClientArgs;
+    const KIND: Kind = Kind::Client;
+
+    fn file(args: &ClientArgs) -> &FileArgs {
+        &args.file
+    }
+
+    fn resolve(args: ClientArgs, sources: &mut Sources<'_>) -> Self {
+        let settings = Self {
+            carriers: sources.list(&CARRIER, args.carriers, CARRIERS_MAX),
+            bridges: sources.list(&BRIDGE, args.bridges, BRIDGES_MAX),
+            bridge_key: sources.value(&BRIDGE_KEY, args.bridge_key),
+            listen: sources.value(&LISTEN, args.listen).unwrap_or(Setting::default(LISTEN_DEFAULT)),
+        };
+        settings.check_reach(sources);
+        settings
+    }
+
+    fn missing(&self) -> Vec<&'static Key> {
+        let all = [
+            (&CARRIER, self.carriers.is_some()),
+            (&BRIDGE, self.bridges.is_some()),
+            (&BRIDGE_KEY, self.bridge_key.is_some()),
+        ];
+        all.into_iter().filter(|(_, is_set)| !is_set).map(|(key, _)| key).collect()
+    }
+
+    fn print(&self, printer: &mut Printer) {
+        printer.list(&CARRIER, self.carriers.as_ref());
+        printer.list(&BRIDGE, self.bridges.as_ref());
+        printer.value(&BRIDGE_KEY, self.bridge_key.as_ref());
+        printer.value(&LISTEN, Some(&self.listen));
+    }
+}
+
+impl ClientSettings {
+    /// Every address of the bridge needs a carrier of its kind.
+    fn check_reach(&self, sources: &mut Sources<'_>) {
+        let (Some(carriers), Some(bridges)) = (&self.carriers, &self.bridges) else { return };
+        let reaches =
+            |peer: &&PeerId| carriers.value.iter().any(|one| one.scheme() == peer.scheme());
+        if let Some(peer) = bridges.value.iter().find(|peer| !reaches(peer)) {
+            let scheme = peer.scheme();
+            let what = format!("no carrier reaches {scheme} peers: add --carrier {scheme}:...");
+            sources.problem(bridges.origin.clone(), what);
+        }
+    }
+}
