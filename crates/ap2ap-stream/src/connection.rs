@@ -284,6 +284,13 @@ impl Connection {
         !matches!(self.state, State::Opening(_) | State::Answering(_))
     }
 
+    /// How often the peer was asked, about once a round trip, since it last acknowledged something
+    /// new. 0 while nothing is owed.
+    #[must_use]
+    pub const fn probes_unanswered(&self) -> u32 {
+        self.probing.count
+    }
+
     /// Which end this is.
     #[must_use]
     pub const fn side(&self) -> Side {

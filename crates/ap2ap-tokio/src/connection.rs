@@ -101,6 +101,19 @@ impl Connection {
         }
     }
 
+    /// Waits until the peer was asked `probes` times in a row, about once a round trip, and gave no
+    /// answer. It may only be slow: see [`answered`](Self::answered). Pending for ever once the
+    /// connection is over.
+    pub async fn unanswered(&self, probes: u32) {
+        self.until_probes(|unanswered| unanswered >= probes).await;
+    }
+
+    /// Waits until no question is open that the peer had to be asked again. Pending for ever once the
+    /// connection is over.
+    pub async fn answered(&self) {
+        self.until_probes(|unanswered| unanswered == 0).await;
+    }
+
     /// Closes the connection. What was not delivered is lost; the peer is told `code` and the first
     /// 100 octets of `reason`.
     pub fn close(&self, code: ErrorCode, reason: &str) {
@@ -131,6 +144,19 @@ impl Connection {
     #[must_use]
     pub fn span(&self) -> &Span {
         &self.shared().span
+    }
+
+    async fn until_probes(&self, is_met: impl Fn(u32) -> bool) {
+        loop {
+            let news = self.shared().news.notified();
+            {
+                let state = self.shared().lock();
+                if state.end.is_none() && is_met(state.probes_unanswered) {
+                    return;
+                }
+            }
+            news.await;
+        }
     }
 
     fn shared(&self) -> &Shared {

@@ -39,6 +39,8 @@ struct State {
     arrivals: VecDeque<Connection>,
     connections: usize,
     orders: Orders,
+    /// Why the driver ended, once it has.
+    end: Option<ConnectionError>,
 }
 
 /// A connection that waits for its path to be opened.
@@ -132,6 +134,10 @@ impl Control {
         self.lock().orders.clone()
     }
 
+    pub(crate) fn end_reason(&self) -> Option<ConnectionError> {
+        self.lock().end.clone()
+    }
+
     // ---- for the driver
 
     pub(crate) fn take_connect(&self) -> Option<Connect> {
@@ -167,6 +173,7 @@ impl Control {
     pub(crate) fn end(&self, reason: &ConnectionError) {
         let mut state = self.lock();
         state.orders = Orders::Ended;
+        state.end = Some(reason.clone());
         state.connections = 0;
         let connects = mem::take(&mut state.connects);
         let unwanted = mem::take(&mut state.arrivals);

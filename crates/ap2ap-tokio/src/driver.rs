@@ -65,6 +65,7 @@ struct Entry {
     /// `path{id}`, inside the connection's.
     span: Span,
     origin: Origin,
+    /// Its peer has not shown that it has the keys, and may have company on the path.
     is_unconfirmed: bool,
     /// When it is forgotten; set once it is closed.
     gone_at: Option<Instant>,
@@ -95,7 +96,8 @@ enum Load {
 impl Entry {
     fn new(shared: Arc<Shared>, path: CarrierPath, origin: Origin) -> Self {
         let span = error_span!(parent: &shared.span, "path", id = path.0);
-        let is_unconfirmed = matches!(origin, Origin::Accept { .. });
+        let is_unconfirmed =
+            matches!(origin, Origin::Accept { .. } | Origin::Connect { held: Some(_), .. });
         Self { shared, path, span, origin, is_unconfirmed, gone_at: None }
     }
 }

@@ -11,7 +11,7 @@ use crate::config::EndpointConfig;
 use crate::connection::Connection;
 use crate::control::{Connect, Control, Orders};
 use crate::driver::Driver;
-use crate::error::ConnectError;
+use crate::error::{ConnectError, ConnectionError};
 use crate::shared::Shared;
 
 /// One carrier and all connections over it, driven by one task. Clones are the same endpoint. What
@@ -139,6 +139,19 @@ impl Endpoint {
             let idle = control.idle.notified();
             if control.connections() == 0 {
                 return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Waits until the endpoint has ended and says why: its carrier is lost, or it was shut down.
+    /// An endpoint does not outlive its carrier; make another one over a new carrier.
+    pub async fn ended(&self) -> ConnectionError {
+        let control = &self.handle.control;
+        loop {
+            let idle = control.idle.notified();
+            if let Some(reason) = control.end_reason() {
+                return reason;
             }
             idle.await;
         }

@@ -43,9 +43,13 @@ pub enum ConnectionError {
         /// What broke, for people.
         why: String,
     },
-    /// The client came back over the same path with a new connection.
-    #[error("replaced by a newer connection of the same client")]
+    /// A newer connection of the same client took over the path.
+    #[error("replaced by a newer connection over the same path")]
     Replaced,
+    /// It was begun because an older connection over the same path was silent, and that one has
+    /// answered.
+    #[error("not needed: the older connection over the same path has answered")]
+    NotNeeded,
     /// The protocol ended it: this side, the peer, silence, or a broken rule.
     #[error(transparent)]
     Closed(CloseReason),

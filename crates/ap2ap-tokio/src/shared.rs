@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     pub(crate) span: Span,
     state: Mutex<State>,
     bell: Arc<Bell>,
-    /// The connection is up or over.
+    /// The connection is up or over, or a probe went out or was answered.
     pub(crate) news: Notify,
     /// The peer opened a stream, or the connection is over.
     pub(crate) opened: Notify,
@@ -44,6 +44,8 @@ pub(crate) struct State {
     /// Streams that the peer opened and nobody took yet. The connection's own limit bounds them.
     pub(crate) arrivals: VecDeque<StreamId>,
     pub(crate) is_connected: bool,
+    /// As the core had it when it was last asked.
+    pub(crate) probes_unanswered: u32,
     /// Set once. Handles look here first, so that they see the end before the core does.
     pub(crate) end: Option<ConnectionError>,
     /// Something was written or is waited for: the first message need not wait.
@@ -92,6 +94,7 @@ impl Shared {
             writers: BTreeMap::new(),
             arrivals: VecDeque::new(),
             is_connected: false,
+            probes_unanswered: 0,
             end: None,
             is_used: false,
             close: None,
@@ -152,6 +155,12 @@ impl Shared {
 
     // ---- for the driver
 
+    /// How often the peer was asked in a row without an answer.
+    pub(crate) fn probes_unanswered(&self) -> u32 {
+        let state = self.lock();
+        if state.end.is_some() { 0 } else { state.core.probes_unanswered() }
+    }
+
     /// Whether nobody uses the connection any more: it is over, or nobody holds it.
     pub(crate) fn is_unused(&self) -> bool {
         let state = self.lock();
@@ -189,8 +198,19 @@ impl Shared {
             }
             Output::Wait(at) => {
                 let at = at.into_iter().chain(linger_until).min();
-                Step::Wait { at, phase: state.phase() }
+                let phase = state.phase();
+                self.note_probes(state);
+                Step::Wait { at, phase }
             }
+        }
+    }
+
+    /// Tells those who watch the peer's silence that it went on or is over.
+    fn note_probes(&self, mut state: MutexGuard<'_, State>) {
+        let probes = state.core.probes_unanswered();
+        if mem::replace(&mut state.probes_unanswered, probes) != probes {
+            drop(state);
+            self.news.notify_waiters();
         }
     }
 

@@ -90,7 +90,7 @@ impl Driver {
         self.take_in(now, (path, payload_max), shared, first);
     }
 
-    /// A connection's client has shown that it has the keys.
+    /// A connection's peer has shown that it has the keys.
     pub(super) fn confirm(&mut self, now: Instant, id: ConnId) {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.is_unconfirmed) else {
             return;
@@ -100,7 +100,7 @@ impl Driver {
         self.count_unconfirmed(-1);
         let Some(route) = self.routes.get(&path).copied() else { return };
         if route.challenger == Some(id) {
-            debug!(parent: &span, "a client came back");
+            debug!(parent: &span, "a newer connection takes over its path");
             self.fail(now, route.incumbent, ConnectionError::Replaced);
         }
     }

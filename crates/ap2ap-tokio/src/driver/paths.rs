@@ -8,7 +8,7 @@ use tracing::{debug, trace};
 
 use super::{Driver, Entry, Held, Origin};
 use crate::bell::ConnId;
-use crate::config::EARLY_DATA_HOLD;
+use crate::config::{EARLY_DATA_HOLD, SILENT_PROBES};
 use crate::control::Connect;
 use crate::error::ConnectionError;
 use crate::shared::Heard;
@@ -17,8 +17,9 @@ use crate::shared::Heard;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Route {
     pub(super) incumbent: ConnId,
-    /// A newer connection of the same peer, as it says: it takes over once it has shown that it has
-    /// the keys. Until then a copied first message changes nothing for the incumbent.
+    /// At a bridge, a newer connection of the same peer, as it says: it takes over once it has shown
+    /// that it has the keys. Until then a copied first message changes nothing for the incumbent.
+    /// At a client, a second try beside an incumbent that is silent.
     pub(super) challenger: Option<ConnId>,
     pub(super) payload_max: usize,
 }
@@ -39,19 +40,44 @@ impl Driver {
             // An overlay may have but one path to a peer, and a closed connection still had it.
             opened = self.carrier.open(now, &peer);
         }
-        let path = match opened {
-            Ok(path) => path,
-            Err(error) => {
-                shared.fail(ConnectionError::Open(error));
-                self.control.release();
-                return;
-            }
-        };
         let id = shared.id;
-        let origin = Origin::Connect { peer, held: None };
-        self.entries.insert(id, Entry::new(shared, path, origin));
-        self.routes.insert(path, Route { incumbent: id, challenger: None, payload_max: 0 });
+        let (path, held) = match opened {
+            Ok(path) => {
+                let route = Route { incumbent: id, challenger: None, payload_max: 0 };
+                self.routes.insert(path, route);
+                (path, None)
+            }
+            Err(error) => match self.challenge(now, &peer, id) {
+                Some((path, held)) => (path, Some(held)),
+                None => {
+                    shared.fail(ConnectionError::Open(error));
+                    self.control.release();
+                    return;
+                }
+            },
+        };
+        self.entries.insert(id, Entry::new(shared, path, Origin::Connect { peer, held }));
         self.schedule.add(id);
+    }
+
+    /// Puts a new connection beside one to the same peer that is silent, on its path: whichever is
+    /// answered first stays.
+    fn challenge(
+        &mut self,
+        now: Instant,
+        peer: &carrier::PeerId,
+        challenger: ConnId,
+    ) -> Option<(CarrierPath, Held)> {
+        let is_silent = |entry: &&Entry| {
+            let to_peer =
+                matches!(&entry.origin, Origin::Connect { peer: other, .. } if other == peer);
+            to_peer && entry.shared.probes_unanswered() >= SILENT_PROBES
+        };
+        let path = self.entries.values().find(is_silent)?.path;
+        let route = self.routes.get_mut(&path).filter(|route| route.challenger.is_none())?;
+        route.challenger = Some(challenger);
+        debug!(conn = challenger.0, "a second connection shares a silent one's path");
+        Some((path, Held { payload_max: route.payload_max, until: now + EARLY_DATA_HOLD }))
     }
 
     /// Lets connections to the peer that nobody uses any more say their last, and forgets them.
@@ -162,14 +188,24 @@ impl Driver {
         };
         for id in [Some(route.incumbent), route.challenger].into_iter().flatten() {
             let Some(entry) = self.entries.get(&id) else { continue };
-            let _in = entry.span.enter();
             self.schedule.wake(id);
-            if entry.shared.handle_datagram(now, PathId(path.0), datagram) == Heard::Ours {
+            let hear = || entry.shared.handle_datagram(now, PathId(path.0), datagram);
+            if entry.span.in_scope(hear) == Heard::Ours {
+                if id == route.incumbent && self.bridge.is_none() {
+                    self.dismiss_challenger(now, route);
+                }
                 return;
             }
         }
         if self.bridge.is_some() {
             self.handle_first(now, path, datagram);
+        }
+    }
+
+    /// A client's silent connection has answered: the one that was put beside it may go.
+    fn dismiss_challenger(&mut self, now: Instant, route: Route) {
+        if let Some(challenger) = route.challenger {
+            self.fail(now, challenger, ConnectionError::NotNeeded);
         }
     }
 

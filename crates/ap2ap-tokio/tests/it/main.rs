@@ -3,5 +3,6 @@
 
 mod hostile;
 mod lifecycle;
+mod silence;
 mod support;
 mod transfer;

@@ -1,0 +1,142 @@
+//! A peer that is silent: it is noticed, and a second connection beside the first gets through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use ap2ap_tokio::{Config, ConnectionError, Endpoint};
+use carrier::{Carrier, CarrierEvent, CarrierPath, MemoryCarrier, OpenError, PeerId, SendError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{Pair, memory_peer, secret, stream, udp, udp_peer, within};
+
+/// So many unanswered probes, and a second connection may share the path.
+const SILENT: u32 = 8;
+
+/// The first octet of a handshake answer (docs/wire.md).
+const ANSWER: u8 = 0x81;
+
+const ALL: u8 = 0;
+const NOTHING: u8 = 1;
+const NO_ANSWERS: u8 = 2;
+
+/// A carrier that sends everything, nothing, or everything but handshake answers.
+struct Gated<C> {
+    inner: C,
+    lets_through: Arc<AtomicU8>,
+}
+
+impl<C: Carrier> Carrier for Gated<C> {
+    fn open(&mut self, now: Instant, peer: &PeerId) -> Result<CarrierPath, OpenError> {
+        self.inner.open(now, peer)
+    }
+    fn accept(&mut self, now: Instant, path: CarrierPath) {
+        self.inner.accept(now, path);
+    }
+    fn reject(&mut self, now: Instant, path: CarrierPath) {
+        self.inner.reject(now, path);
+    }
+    fn close(&mut self, now: Instant, path: CarrierPath) {
+        self.inner.close(now, path);
+    }
+    fn try_send(
+        &mut self,
+        now: Instant,
+        path: CarrierPath,
+        datagram: &[u8],
+    ) -> Result<(), SendError> {
+        let goes = match self.lets_through.load(Ordering::Relaxed) {
+            NOTHING => false,
+            NO_ANSWERS => datagram.first() != Some(&ANSWER),
+            _ => true,
+        };
+        if goes { self.inner.try_send(now, path, datagram) } else { Ok(()) }
+    }
+    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, buf: &mut [u8]) -> Poll<CarrierEvent> {
+        self.inner.poll(cx, now, buf)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silence_is_noticed_and_so_is_its_end() {
+    let (here, there) = MemoryCarrier::pair();
+    let lets_through = Arc::new(AtomicU8::new(ALL));
+    let there = Gated { inner: there, lets_through: Arc::clone(&lets_through) };
+    let pair = Pair::over(here, there, memory_peer(), &Config::default());
+    let (client, bridge) = pair.connected().await;
+    let (mut here, mut there) = stream(&client, &bridge).await;
+    within(client.answered()).await;
+    lets_through.store(NOTHING, Ordering::Relaxed);
+    here.write_all(b"?").await.unwrap();
+    within(client.unanswered(4)).await;
+    lets_through.store(ALL, Ordering::Relaxed);
+    within(client.answered()).await;
+    assert_eq!(within(there.read_u8()).await.unwrap(), b'?');
+}
+
+#[tokio::test]
+async fn an_endpoint_says_why_it_ended() {
+    let (here, there) = MemoryCarrier::pair();
+    let pair = Pair::over(here, there, memory_peer(), &Config::default());
+    let watched = pair.client.clone();
+    let ended = tokio::spawn(async move { watched.ended().await });
+    pair.client.shutdown(ap2ap_tokio::ErrorCode(0), "").await;
+    assert!(matches!(within(ended).await.unwrap(), ConnectionError::CarrierLost { .. }));
+}
+
+#[tokio::test]
+async fn a_bridge_that_forgot_everything_is_reached_over_the_same_path() {
+    let process = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let in_process = process.enter();
+    let carrier = udp(0);
+    let address = carrier.local_addr();
+    let bridge = Endpoint::bridge(carrier, secret(), Config::default());
+    drop(in_process);
+    let endpoint = Endpoint::client(udp(0), Config::default());
+    let connect = || endpoint.connect(udp_peer(address), secret().public()).unwrap();
+    let old = connect();
+    let remote = within(bridge.accept()).await.unwrap();
+    let (mut here, _there) = stream(&old, &remote).await;
+    // Beside a connection that works there is no second one.
+    let refused = within(connect().ready()).await.unwrap_err();
+    assert!(matches!(refused, ConnectionError::Open(_)), "{refused}");
+
+    process.shutdown_background();
+    let bridge = within(async {
+        loop {
+            match carrier_udp::UdpCarrier::bind(address) {
+                Ok(carrier) => return Endpoint::bridge(carrier, secret(), Config::default()),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    here.write_all(b"?").await.unwrap();
+    within(old.unanswered(SILENT)).await;
+    let new = connect();
+    within(new.ready()).await.unwrap();
+    let remote = within(bridge.accept()).await.unwrap();
+    let (_here, _there) = stream(&new, &remote).await;
+    assert_eq!(within(old.closed()).await, ConnectionError::Replaced);
+}
+
+#[tokio::test]
+async fn a_connection_that_answers_after_all_stays() {
+    let carrier = udp(0);
+    let peer = udp_peer(carrier.local_addr());
+    let lets_through = Arc::new(AtomicU8::new(ALL));
+    let carrier = Gated { inner: carrier, lets_through: Arc::clone(&lets_through) };
+    let pair = Pair::over(udp(0), carrier, peer, &Config::default());
+    let (old, bridge) = pair.connected().await;
+    let (mut here, mut there) = stream(&old, &bridge).await;
+    lets_through.store(NOTHING, Ordering::Relaxed);
+    here.write_all(b"?").await.unwrap();
+    within(old.unanswered(SILENT)).await;
+    let new = pair.connect();
+    lets_through.store(NO_ANSWERS, Ordering::Relaxed);
+    assert_eq!(within(new.ready()).await, Err(ConnectionError::NotNeeded));
+    lets_through.store(ALL, Ordering::Relaxed);
+    assert_eq!(within(there.read_u8()).await.unwrap(), b'?');
+    assert_eq!((old.close_reason(), bridge.close_reason()), (None, None));
+}
