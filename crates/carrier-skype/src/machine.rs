@@ -57,6 +57,8 @@ pub(crate) struct Machine {
     session: Session,
     paths: Paths,
     dials: Dials,
+    /// Skype has just taken this program in: the streams it lists are an earlier run's.
+    just_attached: bool,
     /// Streams that nobody wants, to be hung up as soon as Skype takes a command.
     unwanted: BTreeSet<StreamRef>,
     lines: VecDeque<String>,
@@ -80,6 +82,7 @@ impl Machine {
             session: Session::new(config),
             paths: Paths::default(),
             dials: Dials::default(),
+            just_attached: false,
             unwanted: BTreeSet::new(),
             lines: VecDeque::new(),
             inbox: Inbox::default(),
@@ -271,6 +274,7 @@ impl Machine {
                 // Not earlier: one list may bring streams for all paths that wait.
                 Output::Wait(until) => {
                     self.timeout = until;
+                    self.just_attached = false;
                     if self.dial(now) + self.hang_up(now) == 0 {
                         break;
                     }

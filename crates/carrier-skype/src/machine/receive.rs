@@ -13,7 +13,10 @@ use crate::paths::Leg;
 impl Machine {
     pub(super) fn handle_event(&mut self, event: Event) {
         match event {
-            Event::Attached => info!("attached to Skype"),
+            Event::Attached => {
+                info!("attached to Skype");
+                self.just_attached = true;
+            }
             Event::Detached => {
                 info!("detached from Skype, which has nobody logged in or lost the application");
                 self.lose_paths();
@@ -21,6 +24,7 @@ impl Machine {
             Event::Offline => info!("Skype has no network"),
             Event::Online => info!("Skype has its network again"),
             Event::Refused(refusal) => self.handle_end(End::Refused(refusal)),
+            Event::StreamUp(stream) if self.just_attached => self.hang_up_leftover(stream),
             Event::StreamUp(stream) => self.stream_up(stream),
             Event::StreamDown(stream) => {
                 self.unwanted.remove(&stream);
@@ -41,6 +45,13 @@ impl Machine {
             // The session's events may grow in number; what this carrier does not know, it needs not.
             _ => trace!("event of an unknown kind"),
         }
+    }
+
+    /// Skype keeps a program's streams when the program is gone. Whoever is at the other end talks
+    /// to one that has died: a hang-up tells it so at once, where silence would take half a minute.
+    fn hang_up_leftover(&mut self, stream: StreamRef) {
+        trace!("a stream of an earlier run is hung up");
+        self.unwanted.insert(stream);
     }
 
     fn stream_up(&mut self, stream: StreamRef) {

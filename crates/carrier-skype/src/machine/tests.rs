@@ -206,6 +206,22 @@ fn logging_out_is_the_carrier_s_fault_and_it_attaches_again() {
 }
 
 #[test]
+fn streams_of_an_earlier_run_are_hung_up_and_later_ones_offered() {
+    let mut bench = Bench::new();
+    bench.hear("#0 OK");
+    bench.hear("#1 PROTOCOL 7");
+    bench.hear("#2 ERROR 541");
+    bench.lines();
+    bench.hear("#3 APPLICATION a STREAMS bob:1 carol:4");
+    let hang_up = |id: u32, stream| format!("#{id} ALTER APPLICATION a DISCONNECT {stream}");
+    assert_eq!(bench.lines(), [hang_up(4, "bob:1"), hang_up(5, "carol:4")]);
+    assert_eq!(bench.events(), []);
+    bench.hear("APPLICATION a STREAMS carol:4 bob:2");
+    assert_eq!(bench.lines(), <[String; 0]>::default());
+    assert!(matches!(bench.events()[..], [CarrierEvent::Incoming { .. }]));
+}
+
+#[test]
 fn the_end_takes_all_paths_and_nothing_follows() {
     let (mut bench, path) = Bench::connected();
     bench.machine.handle_end(End::HungUp);
