@@ -12,6 +12,7 @@
 use std::io;
 
 use ap2ap_tokio::Stream;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tracing::debug;
@@ -34,8 +35,10 @@ enum Failed {
     Stream(io::Error),
 }
 
-/// Carries octets both ways until both directions have ended or one was reset.
+/// Carries octets both ways until both directions have ended or one was reset. Dropped before, it
+/// resets both: whatever ends a transfer early, the TCP peer sees no orderly end.
 pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream) -> Carried {
+    reset_on_close(&tcp);
     let mut carried = Carried::default();
     let (mut stream_read, mut stream_write) = stream.into_split();
     let failed = {
@@ -51,7 +54,7 @@ pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream) -> Carried {
         tokio::try_join!(up, down).err()
     };
     match failed {
-        None => {}
+        None => end_on_close(&tcp),
         Some(Failed::Tcp(error)) => {
             debug!(kind = ?error.kind(), "the TCP connection broke");
             stream_write.reset(code::RESET);
@@ -59,16 +62,20 @@ pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream) -> Carried {
         }
         Some(Failed::Stream(error)) => {
             debug!(kind = ?error.kind(), "the tunnel stream broke");
-            reset_tcp(&tcp);
         }
     }
     carried
 }
 
-/// Makes the close of a TCP connection a reset.
-pub(crate) fn reset_tcp(tcp: &TcpStream) {
+/// From now on the close of a TCP connection is a reset.
+pub(crate) fn reset_on_close(tcp: &TcpStream) {
     // If the socket is gone already there is nobody to be told.
     let _ = tcp.set_zero_linger();
+}
+
+/// What was written is still sent after the close.
+fn end_on_close(tcp: &TcpStream) {
+    let _ = SockRef::from(tcp).set_linger(None);
 }
 
 /// Which end of a copy failed.

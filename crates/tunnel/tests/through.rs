@@ -39,10 +39,10 @@ impl Tunnel {
     ) -> Self {
         let secret = SecretKey::from_octets([7; 32]);
         let bridge = Endpoint::bridge(far, secret.clone(), Config::default());
-        let bridge = Bridge::new(vec![bridge], ForwardList::new(targets.iter().copied()));
+        let bridge = Bridge::new(vec![bridge.into()], ForwardList::new(targets.iter().copied()));
         let client = Endpoint::client(near, Config::default());
         let peers = vec!["memory:bridge".parse().unwrap()];
-        let endpoints = vec![("memory".to_owned(), client)];
+        let endpoints = vec![("memory".to_owned(), client.into())];
         let session = Session::new(endpoints, peers, secret.public()).unwrap();
         let front = Acceptor::bind("127.0.0.1:0".parse().unwrap(), socks_front::Config::default());
         let front = front.await.unwrap();
@@ -79,7 +79,7 @@ impl Tunnel {
     async fn finish(self) {
         self.stop.cancel();
         for task in self.tasks {
-            assert_eq!(timeout(HANG, task).await.unwrap().unwrap(), Ended::Stopped);
+            assert!(matches!(timeout(HANG, task).await.unwrap().unwrap(), Ended::Stopped));
         }
     }
 }
@@ -222,4 +222,20 @@ async fn a_megabyte_each_way_survives_a_bad_carrier() {
     writing.await.unwrap();
     assert!(got == octets && timeout(HANG, echo).await.unwrap().unwrap() == octets);
     tunnel.finish().await;
+}
+
+#[tokio::test]
+async fn a_bridge_or_a_client_that_stops_resets_what_was_under_way() {
+    let (listener, addr) = listen().await;
+    let tunnel = Tunnel::start(&[addr]).await;
+    let mut near = tunnel.connect(addr).await;
+    let (mut far, _) = listener.accept().await.unwrap();
+    near.write_all(b"half a question").await.unwrap();
+    let mut half = [0; 15];
+    timeout(HANG, far.read_exact(&mut half)).await.unwrap().unwrap();
+    tunnel.finish().await;
+    for mut end in [near, far] {
+        let read = timeout(HANG, end.read(&mut [0; 10])).await.unwrap();
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
 }
