@@ -22,15 +22,15 @@ pub(crate) async fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let key = key_file::read(&key.value)?;
     limits::raise(limits::BRIDGE);
-    let mut endpoints = Vec::new();
+    let mut attachments = Vec::new();
     for spec in &carriers.value {
-        endpoints.push(carriers::bridge_endpoint(spec, &key).await?);
+        attachments.push(carriers::attach_bridge(spec, &key).await?);
     }
     log::say(&format!("this bridge's public key: {}", key.public()));
-    info!(carriers = endpoints.len(), targets = forwards.value.len(), "the bridge is up");
+    info!(carriers = attachments.len(), targets = forwards.value.len(), "the bridge is up");
     log::give("ready");
-    match Bridge::new(endpoints, ForwardList::new(forwards.value)).run(stop).await {
+    match Bridge::new(attachments, ForwardList::new(forwards.value)).run(stop).await {
         Ended::Stopped => Ok(()),
-        Ended::CarriersGone => Err(carriers::gone()),
+        Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
     }
 }

@@ -1,26 +1,30 @@
-//! From `skype:unix:PATH` and `udp:IP:PORT` to endpoints.
+//! From `skype:unix:PATH` and `udp:IP:PORT` to endpoints, as often as a carrier is lost.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, anyhow};
 use ap2ap_stream::{Config, PublicKey, SecretKey};
 use ap2ap_tokio::Endpoint;
 use carrier::Carrier;
-use carrier_skype::{AttachError, Refusal, SkypeCarrier, app_name};
+use carrier_skype::{AttachError as SkypeError, Refusal, SkypeCarrier, app_name};
 use carrier_udp::UdpCarrier;
 use tracing::{Span, error_span};
+use tunnel::{Attach, AttachError, Attaching, Attachment};
 
 use crate::exit::{Exit, coded};
 use crate::log;
 
 /// What ends a process when nothing is left to be carried by.
-pub(crate) fn gone() -> anyhow::Error {
-    let error = anyhow!("every carrier is gone: start the overlay again, then this");
-    coded(Exit::Unavailable, error)
+pub(crate) fn gone(refusal: Option<AttachError>) -> anyhow::Error {
+    let what = "every carrier is gone for good";
+    let Some(refusal) = refusal else { return coded(Exit::Unavailable, anyhow!(what)) };
+    coded(exit_of(&refusal), anyhow::Error::from(refusal).context(what))
 }
 
 /// A carrier as it is written on the command line.
@@ -78,24 +82,29 @@ pub(crate) enum ParseCarrierError {
     Address,
 }
 
-/// Opens a bridge's endpoint on a carrier.
-pub(crate) async fn bridge_endpoint(
+/// Attaches a bridge to a carrier. The error is an [`AttachError`] in a context.
+pub(crate) async fn attach_bridge(
     spec: &CarrierSpec,
     key: &SecretKey,
-) -> anyhow::Result<Endpoint> {
-    let carrier = open(spec, &key.public()).await?;
-    let _in = span(spec).entered();
-    Ok(Endpoint::bridge(carrier, key.clone(), Config::default()))
+) -> anyhow::Result<Attachment> {
+    attach(spec, Role::Bridge(key.clone())).await
 }
 
-/// Opens a client's endpoint on a carrier.
-pub(crate) async fn client_endpoint(
+/// Attaches a client to a carrier. The error is an [`AttachError`] in a context.
+pub(crate) async fn attach_client(
     spec: &CarrierSpec,
     bridge: &PublicKey,
-) -> anyhow::Result<Endpoint> {
-    let carrier = open(spec, bridge).await?;
-    let _in = span(spec).entered();
-    Ok(Endpoint::client(carrier, Config::default()))
+) -> anyhow::Result<Attachment> {
+    attach(spec, Role::Client(*bridge)).await
+}
+
+async fn attach(spec: &CarrierSpec, role: Role) -> anyhow::Result<Attachment> {
+    let opener = Opener { spec: spec.clone(), role, bound: OnceLock::new() };
+    let attached = Attachment::new(opener).await;
+    attached.map_err(|error| coded(exit_of(&error), error)).with_context(|| match spec {
+        CarrierSpec::SkypeUnix(_) => format!("cannot attach to Skype at {spec}"),
+        CarrierSpec::Udp(_) => format!("cannot bind {spec}: is the port in use?"),
+    })
 }
 
 /// `carrier{id, scheme}`: connections are numbered within their carrier.
@@ -105,37 +114,88 @@ fn span(spec: &CarrierSpec) -> Span {
     error_span!(parent: None, "carrier", id, scheme = spec.scheme())
 }
 
-async fn open(spec: &CarrierSpec, bridge: &PublicKey) -> anyhow::Result<Box<dyn Carrier>> {
-    match spec {
-        CarrierSpec::SkypeUnix(path) => {
-            let app = app_name(bridge.octets());
-            let attached = SkypeCarrier::attach_unix(path, app).await;
-            let carrier = attached
-                .map_err(|error| coded(exit_of(&error), error))
-                .with_context(|| format!("cannot attach to Skype at {spec}"))?;
-            Ok(Box::new(carrier))
-        }
-        CarrierSpec::Udp(addr) => {
-            let carrier = UdpCarrier::bind(*addr)
-                .map_err(|error| coded(Exit::of_io(&error, Exit::Os), error))
-                .with_context(|| format!("cannot bind {spec}: is the port in use?"))?;
+/// Opens endpoints on one carrier.
+struct Opener {
+    spec: CarrierSpec,
+    role: Role,
+    /// The address of the first UDP socket: peers know it, so later ones get it too.
+    bound: OnceLock<SocketAddr>,
+}
+
+/// Which end of the tunnel an endpoint is.
+enum Role {
+    Bridge(SecretKey),
+    Client(PublicKey),
+}
+
+impl Opener {
+    async fn open(&self) -> Result<Endpoint, AttachError> {
+        let carrier: Box<dyn Carrier> = match &self.spec {
+            CarrierSpec::SkypeUnix(path) => {
+                let app = app_name(self.role.bridge().octets());
+                Box::new(SkypeCarrier::attach_unix(path, app).await.map_err(skype_error)?)
+            }
+            CarrierSpec::Udp(addr) => Box::new(self.bind(*addr)?),
+        };
+        let _in = span(&self.spec).entered();
+        Ok(match &self.role {
+            Role::Bridge(key) => Endpoint::bridge(carrier, key.clone(), Config::default()),
+            Role::Client(_) => Endpoint::client(carrier, Config::default()),
+        })
+    }
+
+    fn bind(&self, configured: SocketAddr) -> Result<UdpCarrier, AttachError> {
+        let addr = self.bound.get().copied().unwrap_or(configured);
+        let carrier = UdpCarrier::bind(addr).map_err(|error| AttachError::Away(Box::new(error)))?;
+        if self.bound.set(carrier.local_addr()).is_ok() {
             log::give(&format!("carrier udp:{}", carrier.local_addr()));
-            Ok(Box::new(carrier))
+        }
+        Ok(carrier)
+    }
+}
+
+impl Attach for Opener {
+    fn name(&self) -> &str {
+        match self.spec {
+            CarrierSpec::SkypeUnix(_) => "Skype",
+            CarrierSpec::Udp(_) => "the UDP socket",
+        }
+    }
+
+    fn attach(&self) -> Attaching<'_> {
+        Box::pin(self.open())
+    }
+}
+
+impl Role {
+    fn bridge(&self) -> PublicKey {
+        match self {
+            Self::Bridge(key) => key.public(),
+            Self::Client(bridge) => *bridge,
         }
     }
 }
 
+/// Who was refused, by Skype's user or by the system, need not ask again.
+fn skype_error(error: SkypeError) -> AttachError {
+    if matches!(error, SkypeError::Refused(_) | SkypeError::NoAccess { .. }) {
+        return AttachError::Refused(Box::new(error));
+    }
+    AttachError::Away(Box::new(error))
+}
+
 fn exit_of(error: &AttachError) -> Exit {
-    match error {
-        AttachError::NoAccess { .. } | AttachError::Refused(Refusal::Consent) => Exit::NoPermission,
-        AttachError::Timeout { .. } => Exit::Temporary,
-        AttachError::Missing { .. }
-        | AttachError::NobodyListens { .. }
-        | AttachError::Connect { .. }
-        | AttachError::Refused(_)
-        | AttachError::Lost { .. }
-        // Whatever else may come: there is no Skype to be used.
-        | _ => Exit::Unavailable,
+    let (AttachError::Away(cause) | AttachError::Refused(cause)) = error;
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return Exit::of_io(error, Exit::Os);
+    }
+    match cause.downcast_ref::<SkypeError>() {
+        Some(SkypeError::NoAccess { .. } | SkypeError::Refused(Refusal::Consent)) => {
+            Exit::NoPermission
+        }
+        Some(SkypeError::Timeout { .. }) => Exit::Temporary,
+        // Whatever else there may be: there is no Skype to be used.
+        Some(_) | None => Exit::Unavailable,
     }
 }
 

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use ap2ap_stream::PublicKey;
-use ap2ap_tokio::Endpoint;
 use carrier::PeerId;
 use socks_front::{Acceptor, Config};
 use tracing::info;
-use tunnel::{Client, Ended, Session};
+use tunnel::{Attachment, Client, Ended, Session};
 
 use crate::args::ClientArgs;
 use crate::carriers::CarrierSpec;
@@ -43,7 +42,7 @@ pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
     log::give(&format!("listening on {}", front.local_addr()));
     match Client::new(session).run(front, stop).await {
         Ended::Stopped => Ok(()),
-        Ended::CarriersGone => Err(carriers::gone()),
+        Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
     }
 }
 
@@ -58,10 +57,10 @@ async fn session(
     peers: Vec<PeerId>,
     key: PublicKey,
 ) -> anyhow::Result<Session> {
-    let mut endpoints: Vec<(String, Endpoint)> = Vec::new();
+    let mut attachments: Vec<(String, Attachment)> = Vec::new();
     for spec in specs {
-        let endpoint = carriers::client_endpoint(spec, &key).await?;
-        endpoints.push((spec.scheme().to_owned(), endpoint));
+        let attachment = carriers::attach_client(spec, &key).await?;
+        attachments.push((spec.scheme().to_owned(), attachment));
     }
-    Session::new(endpoints, peers, key).context("no session").or_exit(Exit::Unavailable)
+    Session::new(attachments, peers, key).context("no session").or_exit(Exit::Unavailable)
 }

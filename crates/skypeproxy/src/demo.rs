@@ -90,13 +90,13 @@ async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridg
     let mut specs = config.logins.iter().map(|login| CarrierSpec::SkypeUnix(login.socket.clone()));
     let (client_spec, bridge_spec) =
         specs.next().zip(specs.next()).context("the demo has two logins")?;
-    let bridge_endpoint = carriers::bridge_endpoint(&bridge_spec, &key).await?;
-    let client_endpoint = carriers::client_endpoint(&client_spec, &key.public()).await?;
+    let far = carriers::attach_bridge(&bridge_spec, &key).await?;
+    let near = carriers::attach_client(&client_spec, &key.public()).await?;
     let peer = format!("skype:{BRIDGE}").parse().context("the demo's own login")?;
-    let endpoints = vec![(client_spec.scheme().to_owned(), client_endpoint)];
-    let session = Session::new(endpoints, vec![peer], key.public())?;
+    let attachments = vec![(client_spec.scheme().to_owned(), near)];
+    let session = Session::new(attachments, vec![peer], key.public())?;
     let forward = ForwardList::new([far_end.page, far_end.echo]);
-    Ok((Bridge::new(vec![bridge_endpoint], forward), Client::new(session)))
+    Ok((Bridge::new(vec![far], forward), Client::new(session)))
 }
 
 fn overlay_config(args: &DemoArgs, dir: &std::path::Path) -> OverlayConfig {

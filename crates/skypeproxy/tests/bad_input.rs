@@ -305,24 +305,3 @@ fn keys_are_not_logged_and_targets_neither() {
     assert!(!log.contains(&working.key) && !log.contains(&port), "{log}");
     assert!(!working.bridge.stderr().contains(&port), "{}", working.bridge.stderr());
 }
-
-#[test]
-fn an_overlay_that_dies_ends_client_and_bridge_with_a_word() {
-    let dir = tempfile::tempdir().unwrap();
-    let overlay = overlay(dir.path(), "rtt_ms = 10");
-    let socket = |name: &str| format!("skype:unix:{}/{name}.sock", dir.path().display());
-    let key_path = dir.path().join("k");
-    let key = keygen(&key_path);
-    let words = ["bridge", "--carrier", &socket("bob"), "--key", key_path.to_str().unwrap()];
-    let words: Vec<&str> = words.into_iter().chain(["--forward", "127.0.0.1:9"]).collect();
-    let mut bridge = Running::start(&words);
-    bridge.wait_for("ready");
-    let mut client = Running::start(&client_words(&socket("alice"), "skype:bob", &key));
-    client.wait_for("listening on ");
-    client.wait_for_stderr("connected to the bridge");
-    assert!(overlay.stop().success());
-    for ended in [&bridge, &client] {
-        ended.wait_for_stderr("every carrier is gone");
-    }
-    assert_eq!((bridge.wait().code(), client.wait().code()), (Some(69), Some(69)));
-}

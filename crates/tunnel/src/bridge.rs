@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ap2ap_tokio::{Connection, Endpoint, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,10 @@ use tracing::{Instrument, debug, error_span, info};
 use tunnel_proto::{Answer, Cause, Open};
 
 use crate::Ended;
+use crate::attach::{Attachment, keep_all};
 use crate::code;
 use crate::dial::ForwardList;
-use crate::splice::splice;
+use crate::splice::{reset_on_close, splice};
 
 /// Streams that a bridge serves at once; more are reset. Each holds a socket and about 20 KiB.
 pub const STREAMS_MAX: usize = 2048;
@@ -26,46 +27,62 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// The far end of the tunnel.
 #[derive(Debug)]
 pub struct Bridge {
-    endpoints: Vec<Endpoint>,
+    attachments: Vec<Attachment>,
     forward: Arc<ForwardList>,
     streams: Arc<Semaphore>,
 }
 
 impl Bridge {
-    /// A bridge that is reached through `endpoints` and forwards to the targets of `forward` only.
+    /// A bridge that is reached through `attachments` and forwards to the targets of `forward` only.
     #[must_use]
-    pub fn new(endpoints: Vec<Endpoint>, forward: ForwardList) -> Self {
+    pub fn new(attachments: Vec<Attachment>, forward: ForwardList) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self { endpoints, forward: Arc::new(forward), streams }
+        Self { attachments, forward: Arc::new(forward), streams }
     }
 
-    /// Serves until `stop` is cancelled or every carrier is gone. Streams that are open then are
-    /// reset.
+    /// Serves until `stop` is cancelled or every carrier is gone for good. Streams that are open
+    /// then are reset.
     pub async fn run(self, stop: CancellationToken) -> Ended {
         let mut tasks = JoinSet::new();
-        for endpoint in self.endpoints.clone() {
+        for attachment in &self.attachments {
             let (forward, streams) = (Arc::clone(&self.forward), Arc::clone(&self.streams));
-            tasks.spawn(serve_endpoint(endpoint, forward, streams));
+            tasks.spawn(serve_attachment(attachment.watch(), forward, streams));
         }
+        // Clients come by themselves when a carrier is back.
+        let back = Notify::new();
         let ended = tokio::select! {
             () = stop.cancelled() => Ended::Stopped,
-            () = async { while tasks.join_next().await.is_some() {} } => Ended::CarriersGone,
+            refusal = keep_all(self.attachments.iter(), &back) => Ended::CarriersGone(refusal),
         };
         tasks.shutdown().await;
-        for endpoint in &self.endpoints {
-            endpoint.shutdown(code::STOPPING, "the bridge stops").await;
+        for attachment in &self.attachments {
+            attachment.shutdown("the bridge stops").await;
         }
         ended
     }
 }
 
-async fn serve_endpoint(endpoint: Endpoint, forward: Arc<ForwardList>, streams: Arc<Semaphore>) {
+/// Serves the clients of one endpoint after the other.
+async fn serve_attachment(
+    mut endpoints: watch::Receiver<Option<Endpoint>>,
+    forward: Arc<ForwardList>,
+    streams: Arc<Semaphore>,
+) {
     let mut connections = JoinSet::new();
-    while let Some(connection) = endpoint.accept().await {
-        while connections.try_join_next().is_some() {}
-        let span = connection.span().clone();
-        let served = serve_connection(connection, Arc::clone(&forward), Arc::clone(&streams));
-        connections.spawn(served.instrument(span));
+    loop {
+        let endpoint = endpoints.borrow_and_update().clone();
+        while let Some(endpoint) = &endpoint
+            && let Some(connection) = endpoint.accept().await
+        {
+            while connections.try_join_next().is_some() {}
+            let span = connection.span().clone();
+            let served = serve_connection(connection, Arc::clone(&forward), Arc::clone(&streams));
+            connections.spawn(served.instrument(span));
+        }
+        drop(endpoint);
+        if endpoints.changed().await.is_err() {
+            return;
+        }
     }
 }
 
@@ -117,6 +134,7 @@ async fn serve_stream(mut stream: Stream, forward: &ForwardList) {
         refuse(stream, Cause::BridgeFailure).await;
         return;
     };
+    reset_on_close(&tcp);
     let mut answer = Vec::new();
     Answer::connected(bound).encode(&mut answer);
     if stream.write_all(&answer).await.is_err() || tcp.write_all(&ahead).await.is_err() {

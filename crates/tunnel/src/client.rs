@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use ap2ap_tokio::Stream;
+use ap2ap_tokio::{Connection, Stream};
 use socks_front::{Acceptor, Address, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
@@ -15,11 +15,15 @@ use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
 use crate::Ended;
 use crate::code;
 use crate::session::Session;
-use crate::splice::splice;
+use crate::splice::{reset_on_close, splice};
 
 /// Requests that a client serves at once; more wait in the listener's queue. Each holds a socket
 /// and about 20 KiB.
 pub const REQUESTS_MAX: usize = 2048;
+
+/// A request is tried over one connection for each of the bridge's addresses, and over so many more:
+/// an overlay that restarts may take a few down before one stays.
+const TRIES_BEYOND_PEERS: usize = 7;
 
 /// The near end of the tunnel.
 #[derive(Debug)]
@@ -49,12 +53,12 @@ impl Client {
         Self { session: Arc::new(session), requests }
     }
 
-    /// Serves the SOCKS clients of `front` until `stop` is cancelled or every carrier is gone.
-    /// Connections that are open then are closed.
+    /// Serves the SOCKS clients of `front` until `stop` is cancelled or every carrier is gone for
+    /// good. Connections that are open then are reset.
     pub async fn run(self, front: Acceptor, stop: CancellationToken) -> Ended {
         let ended = tokio::select! {
             () = stop.cancelled() => Ended::Stopped,
-            () = self.session.keep_up() => Ended::CarriersGone,
+            refusal = self.session.keep_up() => Ended::CarriersGone(refusal),
             () = self.serve_all(front) => Ended::Stopped,
         };
         self.session.shutdown().await;
@@ -100,7 +104,7 @@ async fn serve(session: &Session, id: RequestId, mut request: Request) {
         }
         Err(error) => {
             debug!(%error, "no stream to the bridge");
-            answer_client(request.refuse(Reply::GeneralFailure)).await;
+            answer_client(request.refuse(no_stream(&error))).await;
         }
     }
 }
@@ -114,6 +118,7 @@ async fn carry(opened: Opened, request: Request) {
         return;
     }
     let Ok((mut tcp, payload)) = request.accept(answer.bound).await else { return };
+    reset_on_close(&tcp);
     if stream.write_all(&payload).await.is_err() || tcp.write_all(&ahead).await.is_err() {
         return;
     }
@@ -128,13 +133,22 @@ async fn answer_client(answered: impl Future<Output = io::Result<()>>) {
     }
 }
 
-/// Opens a stream to the target and waits for the answer. A connection that turns out dead is
-/// replaced, once for each of the bridge's addresses.
+/// Opens a stream to the target and waits for the answer. What was asked over a connection that
+/// turns out dead, or falls silent and is replaced, is asked again over the next one: nothing of the
+/// payload has left before the answer.
 async fn open(session: &Session, id: RequestId, target: Target) -> io::Result<Opened> {
     let open = Open::connect(target);
     let mut failure = io::Error::from(io::ErrorKind::NotConnected);
-    for _ in 0..=session.peer_count() {
-        match try_open(session, id, &open).await {
+    for _ in 0..session.peer_count().saturating_add(TRIES_BEYOND_PEERS) {
+        let Some(mut lease) = session.lease().await else {
+            return Err(io::Error::from(io::ErrorKind::NotConnected));
+        };
+        let connection = lease.connection.clone();
+        let tried = tokio::select! {
+            tried = try_open(&connection, id, &open) => tried,
+            () = lease.superseded() => continue,
+        };
+        match tried {
             Ok(opened) => return Ok(opened),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(error),
             Err(error) => failure = error,
@@ -143,8 +157,7 @@ async fn open(session: &Session, id: RequestId, target: Target) -> io::Result<Op
     Err(failure)
 }
 
-async fn try_open(session: &Session, id: RequestId, open: &Open) -> io::Result<Opened> {
-    let connection = session.connection().map_err(io::Error::other)?;
+async fn try_open(connection: &Connection, id: RequestId, open: &Open) -> io::Result<Opened> {
     let mut stream = connection.open_stream().await.map_err(io::Error::other)?;
     let stream_id = stream.id();
     let span = error_span!(parent: connection.span(), "stream", id = %stream_id, request = id.0);
@@ -177,6 +190,14 @@ fn target(address: &Address) -> Result<Target, tunnel_proto::NameError> {
         socks_front::Host::Name(name) => Host::Name(DomainName::new(name.as_str().as_bytes())?),
     };
     Ok(Target { host, port: address.port })
+}
+
+/// What a client is told whose request did not reach the bridge, or had no answer.
+fn no_stream(error: &io::Error) -> Reply {
+    if error.kind() == io::ErrorKind::NotConnected {
+        return Reply::NetworkUnreachable;
+    }
+    Reply::GeneralFailure
 }
 
 fn reply(cause: Cause) -> Reply {

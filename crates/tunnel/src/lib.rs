@@ -1,26 +1,30 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod attach;
+mod backoff;
 mod bridge;
 mod client;
 mod dial;
 mod session;
 mod splice;
 
+pub use attach::{Attach, AttachError, Attaching, Attachment};
 pub use bridge::{Bridge, STREAMS_MAX};
 pub use client::{Client, REQUESTS_MAX};
 pub use dial::{DIAL_TIMEOUT, ForwardList};
-pub use session::{Session, SessionError};
+pub use session::{CONNECTION_WAIT, Session, SessionError};
 
 use ap2ap_stream::ErrorCode;
 
 /// Why a client or a bridge ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Ended {
     /// It was asked to.
     Stopped,
-    /// Every carrier is gone: the overlay's clients it was attached to have ended.
-    CarriersGone,
+    /// Every carrier is gone and none will be back: the last one to be refused says why. `None` if
+    /// there was no way to attach again.
+    CarriersGone(Option<AttachError>),
 }
 
 /// Why a stream was reset, as the other end of the tunnel is told.

@@ -1,0 +1,116 @@
+//! An overlay, a bridge and a client as processes that a test can kill and start again.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use super::{Running, keygen, overlay};
+
+/// Where processes meet: sockets and keys in a directory of their own.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+    link: String,
+    key: String,
+    forwards: Vec<String>,
+}
+
+impl Place {
+    /// For a bridge that forwards to `targets`, over a link as the overlay's configuration has it.
+    pub(crate) fn new(link: &str, targets: &[SocketAddr]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let key = keygen(&dir.path().join("k"));
+        let forwards = targets.iter().map(ToString::to_string).collect();
+        Self { dir, link: link.to_owned(), key, forwards }
+    }
+
+    pub(crate) fn overlay(&self) -> Running {
+        overlay(self.dir.path(), &self.link)
+    }
+
+    /// An overlay whose users refuse every program.
+    pub(crate) fn refusing_overlay(&self) -> Running {
+        let config = self.path("refusing.toml");
+        let login = |name: &str| {
+            let socket = self.path(&format!("{name}.sock"));
+            let socket = socket.display();
+            format!("[[login]]\nname = \"{name}\"\nsocket = \"{socket}\"\nconsent = \"refuse\"\n")
+        };
+        std::fs::write(&config, login("alice") + &login("bob")).unwrap();
+        let mut overlay = Running::start(&["overlay", "--config", config.to_str().unwrap()]);
+        overlay.wait_for("login bob");
+        overlay
+    }
+
+    /// Bob's bridge.
+    pub(crate) fn bridge(&self) -> Running {
+        self.bridge_on(&self.carrier("bob"))
+    }
+
+    pub(crate) fn bridge_on(&self, carrier: &str) -> Running {
+        let key = self.path("k");
+        let mut words = vec!["bridge", "--carrier", carrier, "--key", key.to_str().unwrap()];
+        words.extend(self.forwards.iter().flat_map(|target| ["--forward", target]));
+        let mut bridge = Running::start(&words);
+        bridge.wait_for("ready");
+        bridge
+    }
+
+    /// Alice's client, connected to the bridge, and where it listens.
+    pub(crate) fn client(&self) -> (Running, String) {
+        self.client_of(&self.carrier("alice"), "skype:bob")
+    }
+
+    pub(crate) fn client_of(&self, carrier: &str, peer: &str) -> (Running, String) {
+        let mut client = Running::start(&self.client_words(carrier, peer));
+        let socks = client.wait_for("listening on ");
+        client.wait_for_stderr("connected to the bridge");
+        (client, socks)
+    }
+
+    pub(crate) fn client_words<'a>(&'a self, carrier: &'a str, peer: &'a str) -> Vec<&'a str> {
+        let words = ["client", "--carrier", carrier, "--bridge", peer, "--bridge-key", &self.key];
+        words.into_iter().chain(["--listen", "127.0.0.1:0"]).collect()
+    }
+
+    pub(crate) fn carrier(&self, login: &str) -> String {
+        format!("skype:unix:{}", self.path(&format!("{login}.sock")).display())
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+/// How often a log says something.
+pub(crate) fn count(log: &str, text: &str) -> usize {
+    log.matches(text).count()
+}
+
+/// A UDP port that nobody uses now.
+pub(crate) fn free_udp_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Open descriptors of a process.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Sends a process a signal by its name.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// Waits until a claim is true.
+pub(crate) fn eventually(claim: &str, mut is_true: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_true() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("never came true: {claim}");
+}
