@@ -11,6 +11,7 @@ use crate::carriers::CarrierSpec;
 use crate::config::{Kind, LISTEN_DEFAULT, Value};
 use crate::help;
 use crate::log::LogFormat;
+use crate::sandbox::Mode;
 
 /// Carries TCP connections as datagrams over Skype relays, past a firewall that blocks every Onion
 /// Router.
@@ -88,6 +89,27 @@ pub(crate) struct FileArgs {
     pub(crate) print_config: bool,
 }
 
+/// Whether to give up what is not needed.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct SandboxArgs {
+    /// Give up all files, ports and system calls that are not needed: best-effort goes on with what
+    /// the kernel has, require does not run without all of it [default: off].
+    #[arg(long, value_name = "MODE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "best-effort", value_parser = Mode::from_text,
+          overrides_with = "no_sandbox")]
+    sandbox: Option<Mode>,
+    /// The same as --sandbox=off.
+    #[arg(long, overrides_with = "sandbox")]
+    no_sandbox: bool,
+}
+
+impl SandboxArgs {
+    /// What was said last, if anything.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        if self.no_sandbox { Some(Mode::Off) } else { self.sandbox }
+    }
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DemoArgs {
     /// Where SOCKS clients connect; port 0 picks a free one.
@@ -141,6 +163,8 @@ pub(crate) struct BridgeArgs {
     #[arg(long = "forward", value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) forwards: Vec<SocketAddr>,
     #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+    #[command(flatten)]
     pub(crate) file: FileArgs,
 }
 
@@ -158,6 +182,8 @@ pub(crate) struct ClientArgs {
     /// Where SOCKS clients connect; port 0 picks a free one [default: 127.0.0.1:1080].
     #[arg(long, value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]
     pub(crate) file: FileArgs,
 }
@@ -210,8 +236,30 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_on_the_sandbox_counts() {
+        let mode = |words: &str| {
+            let words = ["skypeproxy", "client"].into_iter().chain(words.split_whitespace());
+            let Command::Client(args) = Args::try_parse_from(words).unwrap().command else {
+                panic!("another command")
+            };
+            args.sandbox.mode()
+        };
+        assert_eq!(mode(""), None);
+        assert_eq!(mode("--sandbox"), Some(Mode::BestEffort));
+        assert_eq!(mode("--sandbox=require"), Some(Mode::Require));
+        assert_eq!(mode("--sandbox --no-sandbox"), Some(Mode::Off));
+        assert_eq!(mode("--no-sandbox --sandbox"), Some(Mode::BestEffort));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in ["demo --loss 1.5", "demo --json", "demo --relay-rate 1", "client --bridge x"] {
+        for line in [
+            "demo --loss 1.5",
+            "demo --json",
+            "demo --relay-rate 1",
+            "client --bridge x",
+            "client --sandbox=some",
+        ] {
             let words = ["skypeproxy"].into_iter().chain(line.split(' '));
             assert!(Args::try_parse_from(words).is_err(), "{line}");
         }

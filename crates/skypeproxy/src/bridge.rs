@@ -1,35 +1,55 @@
 //! `skypeproxy bridge`: takes connections from clients and forwards them.
 
+use std::net::SocketAddr;
+
+use ap2ap_stream::SecretKey;
 use tracing::info;
 use tunnel::{Bridge, Ended, ForwardList};
 
 use crate::args::BridgeArgs;
+use crate::carriers::CarrierSpec;
 use crate::config::{self, BridgeSettings};
-use crate::{carriers, key_file, limits, log, signals};
+use crate::exit::{Exit, OrExit};
+use crate::sandbox::{self, Reach};
+use crate::{block_on, carriers, key_file, limits, log, signals};
 
-pub(crate) async fn run(args: BridgeArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
     let loaded = config::load::<BridgeSettings>(args)?;
     if print_only {
         return loaded.print();
     }
     let incomplete = loaded.incomplete();
-    let BridgeSettings { carriers: Some(carriers), key: Some(key), forwards: Some(forwards) } =
-        loaded.settings
+    let BridgeSettings {
+        carriers: Some(carriers),
+        key: Some(key),
+        forwards: Some(forwards),
+        sandbox,
+    } = loaded.settings
     else {
         return Err(incomplete);
     };
-    let stop = signals::stop_token()?;
     let key = key_file::read(&key.value)?;
     limits::raise(limits::BRIDGE);
+    let reach = Reach::of_bridge(forwards.value.iter().map(SocketAddr::port));
+    sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
+    block_on(serve(&carriers.value, &key, forwards.value))
+}
+
+async fn serve(
+    carriers: &[CarrierSpec],
+    key: &SecretKey,
+    forwards: Vec<SocketAddr>,
+) -> anyhow::Result<()> {
+    let stop = signals::stop_token()?;
     let mut attachments = Vec::new();
-    for spec in &carriers.value {
-        attachments.push(carriers::attach_bridge(spec, &key).await?);
+    for spec in carriers {
+        attachments.push(carriers::attach_bridge(spec, key).await?);
     }
     log::say(&format!("this bridge's public key: {}", key.public()));
-    info!(carriers = attachments.len(), targets = forwards.value.len(), "the bridge is up");
+    info!(carriers = attachments.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
-    match Bridge::new(attachments, ForwardList::new(forwards.value)).run(stop).await {
+    match Bridge::new(attachments, ForwardList::new(forwards)).run(stop).await {
         Ended::Stopped => Ok(()),
         Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
     }

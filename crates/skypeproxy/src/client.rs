@@ -13,9 +13,10 @@ use crate::args::ClientArgs;
 use crate::carriers::CarrierSpec;
 use crate::config::{self, ClientSettings, Origin};
 use crate::exit::{Exit, OrExit};
-use crate::{carriers, limits, log, signals};
+use crate::sandbox::{self, Reach};
+use crate::{block_on, carriers, limits, log, signals};
 
-pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
     let loaded = config::load::<ClientSettings>(args)?;
     if print_only {
@@ -27,18 +28,39 @@ pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
         bridges: Some(bridges),
         bridge_key: Some(key),
         listen,
+        sandbox,
     } = loaded.settings
     else {
         return Err(incomplete);
     };
-    let stop = signals::stop_token()?;
     if listen.origin == Origin::Default {
         log::say(&format!("listening on the default, {}", listen.value));
     }
     limits::raise(limits::CLIENT);
-    let front = listen_socks(listen.value).await?;
-    let session = session(&carriers.value, bridges.value, key.value).await?;
-    info!(carriers = carriers.value.len(), "the client is up");
+    let reach = Reach::of_client(listen.value.port());
+    sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
+    let plan = Plan {
+        carriers: carriers.value,
+        bridges: bridges.value,
+        key: key.value,
+        listen: listen.value,
+    };
+    block_on(serve(plan))
+}
+
+/// What a client needs to be told.
+struct Plan {
+    carriers: Vec<CarrierSpec>,
+    bridges: Vec<PeerId>,
+    key: PublicKey,
+    listen: SocketAddr,
+}
+
+async fn serve(plan: Plan) -> anyhow::Result<()> {
+    let stop = signals::stop_token()?;
+    let front = listen_socks(plan.listen).await?;
+    let session = session(&plan.carriers, plan.bridges, plan.key).await?;
+    info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
     match Client::new(session).run(front, stop).await {
         Ended::Stopped => Ok(()),

@@ -33,13 +33,14 @@ pub(crate) use overlay::OverlaySettings;
 pub(crate) use problem::Origin;
 pub(crate) use value::Value;
 
-use crate::args::{CheckArgs, FileArgs};
+use crate::args::{CheckArgs, FileArgs, SandboxArgs};
 use crate::exit::{Exit, OrExit, coded};
 use crate::log::{self, LogFormat};
+use crate::sandbox::Mode;
 use file::SourceFile;
 use print::Printer;
 use problem::Problems;
-use sources::{Environment, Key, Sources};
+use sources::{Environment, Key, Setting, Sources};
 use value::{choice, word};
 
 /// A process is attached to no more overlays at once.
@@ -62,6 +63,15 @@ const LOG_FORMAT: Key = Key {
     remedy: "no format: give one with --log-format",
 };
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+const SANDBOX: Key = Key {
+    name: "sandbox",
+    flag: "--sandbox",
+    variable: "SKYPEPROXY_SANDBOX",
+    remedy: "no sandbox: say off, best-effort or require with --sandbox",
+};
+const SANDBOXES: [(&str, Mode); 3] =
+    [("off", Mode::Off), ("best-effort", Mode::BestEffort), ("require", Mode::Require)];
 
 /// What a command can be told.
 pub(crate) trait Settings: Sized {
@@ -110,6 +120,23 @@ impl Value for LogFormat {
 
     fn to_toml(&self) -> Option<String> {
         word(*self, &LOG_FORMATS)
+    }
+}
+
+/// Which sandbox a client or a bridge enters.
+fn sandbox(args: &SandboxArgs, sources: &mut Sources<'_>) -> Setting<Mode> {
+    sources.value(&SANDBOX, args.mode()).unwrap_or(Setting::default(Mode::Off))
+}
+
+impl Value for Mode {
+    const EXPECTED: &'static str = "\"off\", \"best-effort\" or \"require\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        choice(text, &SANDBOXES)
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        word(*self, &SANDBOXES)
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) const BRIDGE: Extra = Extra {
         ("SKYPEPROXY_CARRIER", "as --carrier; a list"),
         ("SKYPEPROXY_KEY", "as --key"),
         ("SKYPEPROXY_FORWARD", "as --forward; a list"),
+        ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
         ("SKYPEPROXY_CONFIG", "as --config"),
     ],
     files: &[
@@ -91,6 +92,7 @@ pub(crate) const CLIENT: Extra = Extra {
         ("SKYPEPROXY_BRIDGE", "as --bridge; a list"),
         ("SKYPEPROXY_BRIDGE_KEY", "as --bridge-key"),
         ("SKYPEPROXY_LISTEN", "as --listen"),
+        ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
         ("SKYPEPROXY_CONFIG", "as --config"),
     ],
     files: &[

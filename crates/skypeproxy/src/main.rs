@@ -12,6 +12,7 @@ mod key_file;
 mod limits;
 mod log;
 mod overlay;
+mod sandbox;
 mod signals;
 
 use std::process::ExitCode;
@@ -57,11 +58,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Check(args)) => config::check(&args),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Overlay(args) => block_on(overlay::run(args)),
-        Command::Bridge(args) => block_on(bridge::run(args)),
-        Command::Client(args) => block_on(client::run(args)),
+        // These two may enter a sandbox, which has to be before there are threads.
+        Command::Bridge(args) => bridge::run(args),
+        Command::Client(args) => client::run(args),
     }
 }
 
+/// Runs a command on threads of its own.
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("cannot start the runtime").or_exit(Exit::Os)?.block_on(command)

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::print::Printer;
 use super::sources::{Key, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, Settings};
+use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings};
 use crate::args::{BridgeArgs, FileArgs};
 use crate::carriers::CarrierSpec;
+use crate::sandbox::Mode;
 
 /// A bridge has no more targets: each request is looked up among them.
 const FORWARDS_MAX: usize = 1024;
@@ -26,7 +27,7 @@ const FORWARD: Key = Key {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 3] = [CARRIER.name, KEY.name, FORWARD.name];
+pub(super) const KEYS: [&str; 4] = [CARRIER.name, KEY.name, FORWARD.name, SANDBOX.name];
 
 /// What a bridge does.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub(crate) struct BridgeSettings {
     pub(crate) carriers: Option<Setting<Vec<CarrierSpec>>>,
     pub(crate) key: Option<Setting<PathBuf>>,
     pub(crate) forwards: Option<Setting<Vec<SocketAddr>>>,
+    pub(crate) sandbox: Setting<Mode>,
 }
 
 impl Settings for BridgeSettings {
@@ -49,6 +51,7 @@ impl Settings for BridgeSettings {
             carriers: sources.list(&CARRIER, args.carriers, CARRIERS_MAX),
             key: sources.value(&KEY, args.key),
             forwards: sources.list(&FORWARD, args.forwards, FORWARDS_MAX),
+            sandbox: super::sandbox(&args.sandbox, sources),
         }
     }
 
@@ -65,5 +68,6 @@ impl Settings for BridgeSettings {
         printer.list(&CARRIER, self.carriers.as_ref());
         printer.value(&KEY, self.key.as_ref());
         printer.list(&FORWARD, self.forwards.as_ref());
+        printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }

@@ -7,9 +7,10 @@ use carrier::PeerId;
 
 use super::print::Printer;
 use super::sources::{Key, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, Settings};
+use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings};
 use crate::args::{ClientArgs, FileArgs};
 use crate::carriers::CarrierSpec;
+use crate::sandbox::Mode;
 
 /// A bridge is reached at no more addresses: each is tried in turn, and minutes would pass.
 const BRIDGES_MAX: usize = 64;
@@ -38,7 +39,8 @@ const LISTEN: Key = Key {
 };
 
 /// What may stand at the top of a client's file.
-pub(super) const KEYS: [&str; 4] = [CARRIER.name, BRIDGE.name, BRIDGE_KEY.name, LISTEN.name];
+pub(super) const KEYS: [&str; 5] =
+    [CARRIER.name, BRIDGE.name, BRIDGE_KEY.name, LISTEN.name, SANDBOX.name];
 
 /// What a client does.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub(crate) struct ClientSettings {
     pub(crate) bridges: Option<Setting<Vec<PeerId>>>,
     pub(crate) bridge_key: Option<Setting<PublicKey>>,
     pub(crate) listen: Setting<SocketAddr>,
+    pub(crate) sandbox: Setting<Mode>,
 }
 
 impl Settings for ClientSettings {
@@ -63,6 +66,7 @@ impl Settings for ClientSettings {
             bridges: sources.list(&BRIDGE, args.bridges, BRIDGES_MAX),
             bridge_key: sources.value(&BRIDGE_KEY, args.bridge_key),
             listen: sources.value(&LISTEN, args.listen).unwrap_or(Setting::default(LISTEN_DEFAULT)),
+            sandbox: super::sandbox(&args.sandbox, sources),
         };
         settings.check_reach(sources);
         settings
@@ -82,6 +86,7 @@ impl Settings for ClientSettings {
         printer.list(&BRIDGE, self.bridges.as_ref());
         printer.value(&BRIDGE_KEY, self.bridge_key.as_ref());
         printer.value(&LISTEN, Some(&self.listen));
+        printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }
 
