@@ -5,9 +5,9 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 
-use common::{Running, curl, keygen, octets, overlay, web_server};
+use common::place::Place;
+use common::{Running, curl, octets, web_server};
 
 /// What is logged where the kernel has all of it.
 const WHOLE: &str = "sandboxed: landlock ABI 6 fully enforced, seccomp on";
@@ -27,21 +27,6 @@ fn assert_is_inside(process: &Running) {
     }
 }
 
-/// A bridge and a client with the given flag or variable, and where the client listens.
-fn tunnel(dir: &Path, forward: &str, words: &[&str], variables: &[(&str, &str)]) -> [Running; 2] {
-    let key_path = dir.join("k");
-    let key = keygen(&key_path);
-    let socket = |login: &str| format!("skype:unix:{}/{login}.sock", dir.display());
-    let (far, key_path) = (socket("bob"), key_path.to_str().unwrap());
-    let bridge = ["bridge", "--carrier", &far, "--key", key_path, "--forward", forward];
-    let mut bridge = Running::start_with(&[&bridge[..], words].concat(), variables);
-    bridge.wait_for("ready");
-    let near = socket("alice");
-    let client = ["client", "--carrier", &near, "--bridge", "skype:bob", "--bridge-key", &key];
-    let client = [&client[..], &["--listen", "127.0.0.1:0"], words].concat();
-    [bridge, Running::start_with(&client, variables)]
-}
-
 fn fetches(socks: &str, url: &str, file: &[u8]) {
     let (code, body, stderr) = curl(&["--socks5-hostname", socks, url]);
     assert_eq!(code, 0, "{stderr}");
@@ -49,15 +34,17 @@ fn fetches(socks: &str, url: &str, file: &[u8]) {
 }
 
 #[test]
-fn a_megabyte_by_name_goes_through_two_sandboxes() {
-    let dir = tempfile::tempdir().unwrap();
-    let overlay = overlay(dir.path(), "rtt_ms = 10");
+fn a_megabyte_by_name_goes_through_two_sandboxes_and_again_when_the_overlay_is_back() {
     let file = octets(1_000_000);
     let web = web_server(file.clone());
-    let [bridge, mut client] = tunnel(dir.path(), &web.to_string(), &["--sandbox"], &[]);
-    let socks = client.wait_for("listening on ");
+    let mut place = Place::new("rtt_ms = 10", &[web]);
+    place.set("SKYPEPROXY_SANDBOX", "best-effort");
+    let overlay = place.overlay();
+    let bridge = place.bridge();
+    let (client, socks) = place.client();
     // Resolved at the bridge, long after it has entered.
-    fetches(&socks, &format!("http://localhost:{}/", web.port()), &file);
+    let url = format!("http://localhost:{}/", web.port());
+    fetches(&socks, &url, &file);
     for process in [&client, &bridge] {
         let log = process.stderr();
         if log.contains(WHOLE) {
@@ -66,18 +53,23 @@ fn a_megabyte_by_name_goes_through_two_sandboxes() {
             println!("skipped in part: this kernel has less than all of it:\n{log}");
         }
     }
-    for process in [client, bridge, overlay] {
+    drop(overlay);
+    let _overlay = place.overlay();
+    for process in [&client, &bridge] {
+        process.wait_for_stderr("Skype is back");
+    }
+    fetches(&socks, &url, &file);
+    for process in [client, bridge] {
         assert!(process.stop().success());
     }
 }
 
 #[test]
 fn nothing_is_given_up_unless_it_is_asked_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let _overlay = overlay(dir.path(), "rtt_ms = 1");
-    let asked = [("SKYPEPROXY_SANDBOX", "require")];
-    let [bridge, mut client] = tunnel(dir.path(), "127.0.0.1:9", &["--no-sandbox"], &asked);
-    client.wait_for("listening on ");
+    let place = Place::new("rtt_ms = 10", &[web_server(Vec::new())]);
+    let _overlay = place.overlay();
+    let bridge = place.bridge();
+    let (client, _) = place.client();
     for process in [client, bridge] {
         let log = process.stop_and_read();
         assert!(!log.contains("sandboxed"), "{log}");

@@ -14,6 +14,7 @@ pub(crate) struct Place {
     link: String,
     key: String,
     forwards: Vec<String>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Place {
@@ -22,7 +23,12 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let key = keygen(&dir.path().join("k"));
         let forwards = targets.iter().map(ToString::to_string).collect();
-        Self { dir, link: link.to_owned(), key, forwards }
+        Self { dir, link: link.to_owned(), key, forwards, variables: Vec::new() }
+    }
+
+    /// Sets a variable for bridges and clients that are started from now on.
+    pub(crate) fn set(&mut self, variable: &'static str, value: &str) {
+        self.variables.push((variable, value.to_owned()));
     }
 
     pub(crate) fn overlay(&self) -> Running {
@@ -52,7 +58,7 @@ impl Place {
         let key = self.path("k");
         let mut words = vec!["bridge", "--carrier", carrier, "--key", key.to_str().unwrap()];
         words.extend(self.forwards.iter().flat_map(|target| ["--forward", target]));
-        let mut bridge = Running::start(&words);
+        let mut bridge = Running::start_with(&words, &self.variables());
         bridge.wait_for("ready");
         bridge
     }
@@ -63,7 +69,8 @@ impl Place {
     }
 
     pub(crate) fn client_of(&self, carrier: &str, peer: &str) -> (Running, String) {
-        let mut client = Running::start(&self.client_words(carrier, peer));
+        let words = self.client_words(carrier, peer);
+        let mut client = Running::start_with(&words, &self.variables());
         let socks = client.wait_for("listening on ");
         client.wait_for_stderr("connected to the bridge");
         (client, socks)
@@ -76,6 +83,10 @@ impl Place {
 
     pub(crate) fn carrier(&self, login: &str) -> String {
         format!("skype:unix:{}", self.path(&format!("{login}.sock")).display())
+    }
+
+    fn variables(&self) -> Vec<(&str, &str)> {
+        self.variables.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
