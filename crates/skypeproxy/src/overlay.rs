@@ -1,7 +1,9 @@
 //! `skypeproxy overlay`: an emulated Skype for other processes to attach to.
 
 use anyhow::Context;
-use skype_emu::{BindError, ServeError};
+use serde_json::json;
+use skype_emu::{BindError, Running, ServeError};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::OverlayArgs;
 use crate::config::{self, OverlaySettings, Settings};
@@ -18,6 +20,7 @@ pub(crate) async fn run(args: OverlayArgs) -> anyhow::Result<()> {
         return loaded.print();
     }
     let stop = signals::stop_token()?;
+    let mut asked = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
     let config = loaded.settings.config;
     limits::raise(limits::overlay(config.logins.len()));
     let running = skype_emu::serve(&config)
@@ -27,7 +30,13 @@ pub(crate) async fn run(args: OverlayArgs) -> anyhow::Result<()> {
     for login in &config.logins {
         log::give(&format!("login {} at skype:unix:{}", login.name, login.socket.display()));
     }
-    stop.cancelled().await;
+    loop {
+        tokio::select! {
+            _ = asked.recv() => log::give(&figures(&running)),
+            () = stop.cancelled() => break,
+        }
+    }
+    log::give(&figures(&running));
     running.shutdown().await;
     Ok(())
 }
@@ -38,4 +47,24 @@ fn exit_of(error: &ServeError) -> Exit {
         ServeError::Bind(BindError::Io { source, .. }) => Exit::of_io(source, Exit::CannotCreate),
         ServeError::Bind(_) | _ => Exit::CannotCreate,
     }
+}
+
+/// What crossed the links so far, as one line: `stats` and a JSON object.
+fn figures(running: &Running) -> String {
+    let routes: Vec<_> = running
+        .stats()
+        .iter()
+        .map(|route| {
+            json!({
+                "from": route.from.to_string(),
+                "to": route.to.to_string(),
+                "datagrams_in": route.datagrams_in,
+                "datagrams_out": route.datagrams_out,
+                "datagrams_lost": route.datagrams_lost,
+                "octets_in": route.octets_in,
+                "octets_out": route.octets_out,
+            })
+        })
+        .collect();
+    format!("stats {}", json!({ "routes": routes }))
 }
