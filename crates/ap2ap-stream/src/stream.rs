@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::error::{ReadError, WriteError};
 use crate::id::{ErrorCode, StreamId};
 use map::StreamMap;
+use send::SendLimit;
 
 /// A stream of a connection, borrowed for some operations on it.
 ///
@@ -21,8 +22,8 @@ use map::StreamMap;
 pub struct Stream<'a> {
     pub(crate) id: StreamId,
     pub(crate) map: &'a mut StreamMap,
-    /// Octets that the send buffer may hold now.
-    pub(crate) send_limit: usize,
+    /// What the send buffer may hold now.
+    pub(crate) send_limit: SendLimit,
 }
 
 impl Stream<'_> {
@@ -32,6 +33,16 @@ impl Stream<'_> {
     /// [`WriteError::Blocked`] if there is no room at all; the other variants are final.
     pub fn write(&mut self, data: &[u8]) -> Result<usize, WriteError> {
         self.map.write(self.id, data, self.send_limit)
+    }
+
+    /// Says how many octets [`write`](Self::write) would take now. Who reads from elsewhere only as
+    /// much as this keeps what waits to be sent in the hands of whoever may still reorder it.
+    ///
+    /// # Errors
+    /// [`WriteError::Blocked`] if there is no room: [`Event::Writable`](crate::Event::Writable)
+    /// will follow; the other variants are final.
+    pub fn room(&mut self) -> Result<usize, WriteError> {
+        self.map.wait_for_room(self.id, self.send_limit)
     }
 
     /// Ends what this side sends, after what was written.

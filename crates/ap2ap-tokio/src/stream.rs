@@ -1,9 +1,10 @@
 //! A stream as tokio reads and writes it.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use ap2ap_stream::{ErrorCode, ReadError, StreamId, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -213,7 +214,29 @@ impl WriteHalf {
         self.handle.shared.ring();
     }
 
+    /// Waits until a write would take something, and says how many octets it would take. Who reads
+    /// no more than that from elsewhere holds nothing back itself: what waits stays where it can
+    /// still be put in another order.
+    ///
+    /// # Errors
+    /// As writing would fail.
+    pub async fn writable(&mut self) -> Result<usize, StreamError> {
+        poll_fn(|cx| self.poll_with(cx, |stream| stream.room())).await
+    }
+
     fn poll_octets(&mut self, cx: &Context<'_>, data: &[u8]) -> Poll<Result<usize, StreamError>> {
+        let written = ready!(self.poll_with(cx, |stream| stream.write(data)))?;
+        self.handle.shared.lock().is_used = true;
+        self.handle.shared.ring();
+        Poll::Ready(Ok(written))
+    }
+
+    /// Does something with the stream that takes octets; if it takes none now, the writer is woken.
+    fn poll_with(
+        &mut self,
+        cx: &Context<'_>,
+        take: impl FnOnce(&mut ap2ap_stream::Stream<'_>) -> Result<usize, WriteError>,
+    ) -> Poll<Result<usize, StreamError>> {
         match self.state {
             WriteState::Open => {}
             WriteState::Ended => return Poll::Ready(Err(StreamError::Ended)),
@@ -224,14 +247,14 @@ impl WriteHalf {
             return Poll::Ready(Err(StreamError::Connection(end.clone())));
         }
         let is_closed = state.core.is_closed();
-        let written = match state.core.stream(self.id) {
-            Some(mut stream) => stream.write(data),
+        let taken = match state.core.stream(self.id) {
+            Some(mut stream) => take(&mut stream),
             // The event that says why is on its way.
             None if is_closed => Err(WriteError::Blocked),
             // The peer stopped the stream and both directions have ended.
             None => Err(WriteError::Finished),
         };
-        let result = match written {
+        Poll::Ready(match taken {
             Ok(len) => Ok(len),
             Err(WriteError::Stopped(code)) => {
                 self.state = WriteState::Stopped(code);
@@ -245,11 +268,7 @@ impl WriteHalf {
                 state.writers.insert(self.id, cx.waker().clone());
                 return Poll::Pending;
             }
-        };
-        state.is_used = true;
-        drop(state);
-        self.handle.shared.ring();
-        Poll::Ready(result)
+        })
     }
 
     fn finish(&mut self) -> Result<(), StreamError> {

@@ -361,6 +361,8 @@ impl Connection {
                 self.stats.octets_resent = self.stats.octets_resent.saturating_add(octets);
             }
             self.streams.note_sent(id, &piece, class, pace.now);
+            let limit = self.send_limit();
+            self.streams.wake_writer(id, limit, &mut self.events);
             frames.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
         }
     }

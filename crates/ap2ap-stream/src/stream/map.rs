@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rangemap::RangeSet;
 
 use super::recv::{RecvHalf, Violation};
-use super::send::{Piece, SendHalf};
+use super::send::{Piece, SendHalf, SendLimit};
 use crate::config::Config;
 use crate::error::{OpenError, ReadError, WriteError};
 use crate::event::Event;
@@ -182,12 +182,23 @@ impl StreamMap {
         &mut self,
         id: StreamId,
         data: &[u8],
-        limit: usize,
+        limit: SendLimit,
     ) -> Result<usize, WriteError> {
         let Some(entry) = self.open.get_mut(&id) else { return Err(WriteError::Finished) };
         let written = entry.send.write(data, limit);
         self.close_if_done(id);
         written
+    }
+
+    pub(crate) fn wait_for_room(
+        &mut self,
+        id: StreamId,
+        limit: SendLimit,
+    ) -> Result<usize, WriteError> {
+        let Some(entry) = self.open.get_mut(&id) else { return Err(WriteError::Finished) };
+        let room = entry.send.wait_for_room(limit);
+        self.close_if_done(id);
+        room
     }
 
     pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), WriteError> {
@@ -318,11 +329,11 @@ impl StreamMap {
 
     // ---- what became of what was sent
 
-    /// A frame arrived; its stream's writer may go on while the buffer holds less than `limit`.
+    /// A frame arrived; its stream's writer may go on within `limit`.
     pub(crate) fn frame_arrived(
         &mut self,
         frame: &SentFrame,
-        limit: usize,
+        limit: SendLimit,
         events: &mut VecDeque<Event>,
     ) {
         match frame {
@@ -424,6 +435,20 @@ impl StreamMap {
     /// Octets never sent before that all streams together may send now.
     pub(crate) const fn send_credit(&self) -> u64 {
         self.credit.sent_room()
+    }
+
+    /// A piece of a stream went out: its writer may go on within `limit`.
+    pub(crate) fn wake_writer(
+        &mut self,
+        id: StreamId,
+        limit: SendLimit,
+        events: &mut VecDeque<Event>,
+    ) {
+        if let Some(entry) = self.open.get_mut(&id)
+            && entry.send.writer_could_go_on(limit)
+        {
+            events.push_back(Event::Writable(id));
+        }
     }
 
     /// A piece of a stream went out, past the pacer if it is sparse.

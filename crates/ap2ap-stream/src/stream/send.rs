@@ -64,6 +64,15 @@ enum Stop {
     Told(ErrorCode),
 }
 
+/// How much a stream keeps of what was written, in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SendLimit {
+    /// Not yet acknowledged, sent or not.
+    pub(crate) held: usize,
+    /// Not yet sent. What waits here cannot be overtaken by what its writer thinks more urgent.
+    pub(crate) unsent: usize,
+}
+
 /// A piece to send: a range of offsets, and whether the stream ends with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -89,10 +98,10 @@ impl SendHalf {
         }
     }
 
-    /// Takes as much of `data` as keeps the buffer within `limit` octets.
-    pub(crate) fn write(&mut self, data: &[u8], limit: usize) -> Result<usize, WriteError> {
+    /// Takes as much of `data` as keeps the buffer within its limit.
+    pub(crate) fn write(&mut self, data: &[u8], limit: SendLimit) -> Result<usize, WriteError> {
         self.check_open()?;
-        let taken = limit.saturating_sub(self.buffer.len()).min(data.len());
+        let taken = self.room(limit).min(data.len());
         if taken == 0 && !data.is_empty() {
             self.writer_waits = true;
             return Err(WriteError::Blocked);
@@ -288,9 +297,31 @@ impl SendHalf {
         std::mem::take(&mut self.writer_waits)
     }
 
-    /// Whether the writer waits while the buffer holds less than `limit` octets.
-    pub(crate) fn writer_could_go_on(&mut self, limit: usize) -> bool {
-        self.writer_waits && self.buffer.len() < limit && self.take_waiting_writer()
+    /// Octets that a write would take now.
+    pub(crate) fn room(&self, limit: SendLimit) -> usize {
+        let unsent = num::to_usize(self.unsent());
+        let held = limit.held.saturating_sub(self.buffer.len());
+        held.min(limit.unsent.saturating_sub(unsent))
+    }
+
+    /// Says how much a write would take; if nothing, the writer is told when there is room.
+    pub(crate) fn wait_for_room(&mut self, limit: SendLimit) -> Result<usize, WriteError> {
+        self.check_open()?;
+        match self.room(limit) {
+            0 => {
+                self.writer_waits = true;
+                Err(WriteError::Blocked)
+            }
+            room => Ok(room),
+        }
+    }
+
+    /// Whether the writer waits and need not any more. It is woken when half of what may be unsent
+    /// has gone, so that it need not come for every packet.
+    pub(crate) fn writer_could_go_on(&mut self, limit: SendLimit) -> bool {
+        self.writer_waits
+            && self.room(limit) >= limit.unsent.div_ceil(2)
+            && self.take_waiting_writer()
     }
 
     fn end(&self) -> u64 {
@@ -320,6 +351,10 @@ mod tests {
 
     use super::*;
 
+    const fn within(octets: usize) -> SendLimit {
+        SendLimit { held: octets, unsent: octets }
+    }
+
     fn octets(half: &SendHalf, piece: &Piece) -> Vec<u8> {
         let mut out = vec![0; (piece.range.end - piece.range.start) as usize];
         half.copy(&piece.range, &mut out);
@@ -329,7 +364,7 @@ mod tests {
     #[test]
     fn a_lost_piece_goes_first_and_only_what_is_missing() {
         let mut half = SendHalf::new(100);
-        half.write(b"abcdefgh", 100).unwrap();
+        half.write(b"abcdefgh", within(100)).unwrap();
         let piece = half.next_piece(6, 100).unwrap();
         half.sent(&piece);
         half.acked(2..4, false);
@@ -346,7 +381,7 @@ mod tests {
     #[test]
     fn the_fin_rides_on_the_last_piece_and_goes_again_when_lost() {
         let mut half = SendHalf::new(100);
-        half.write(b"ab", 100).unwrap();
+        half.write(b"ab", within(100)).unwrap();
         half.finish().unwrap();
         let piece = half.next_piece(10, 100).unwrap();
         assert!(piece.fin);
@@ -364,7 +399,7 @@ mod tests {
     #[test]
     fn credit_and_window_hold_new_octets_back_but_not_lost_ones() {
         let mut half = SendHalf::new(4);
-        half.write(b"abcdef", 100).unwrap();
+        half.write(b"abcdef", within(100)).unwrap();
         assert_eq!(half.next_piece(10, 3).unwrap().range, 0..3);
         let piece = half.next_piece(10, 100).unwrap();
         assert_eq!(piece.range, 0..4);
@@ -378,12 +413,12 @@ mod tests {
     #[test]
     fn a_full_buffer_blocks_and_a_reset_says_how_far_it_came() {
         let mut half = SendHalf::new(100);
-        assert_eq!(half.write(b"abcdef", 4), Ok(4));
-        assert_eq!(half.write(b"ef", 4), Err(WriteError::Blocked));
+        assert_eq!(half.write(b"abcdef", within(4)), Ok(4));
+        assert_eq!(half.write(b"ef", within(4)), Err(WriteError::Blocked));
         let piece = half.next_piece(3, 100).unwrap();
         half.sent(&piece);
         half.reset(ErrorCode(9));
-        assert_eq!(half.write(b"x", 4), Err(WriteError::Finished));
+        assert_eq!(half.write(b"x", within(4)), Err(WriteError::Finished));
         assert_eq!(half.take_reset(), Some((ErrorCode(9), 3)));
         assert_eq!(half.take_reset(), None);
         half.reset_lost();
@@ -395,12 +430,12 @@ mod tests {
     #[test]
     fn a_stopped_writer_is_told_before_the_stream_is_done() {
         let mut half = SendHalf::new(100);
-        half.write(b"ab", 4).unwrap();
+        half.write(b"ab", within(4)).unwrap();
         assert!(half.stopped(ErrorCode(9)));
         half.take_reset().unwrap();
         half.reset_acked();
         assert!(!half.is_done());
-        assert_eq!(half.write(b"c", 4), Err(WriteError::Stopped(ErrorCode(9))));
+        assert_eq!(half.write(b"c", within(4)), Err(WriteError::Stopped(ErrorCode(9))));
         assert!(half.is_done());
     }
 
@@ -410,7 +445,7 @@ mod tests {
         fn every_octet_arrives(steps in prop::collection::vec((1..30_usize, any::<bool>()), 60)) {
             let source: Vec<u8> = (0..=255).collect();
             let mut half = SendHalf::new(1 << 20);
-            half.write(&source, 1 << 20).unwrap();
+            half.write(&source, within(1 << 20)).unwrap();
             half.finish().unwrap();
             let mut got = vec![None; 256];
             let steps = steps.into_iter().chain(std::iter::repeat((64, true)));
