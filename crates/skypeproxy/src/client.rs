@@ -7,7 +7,7 @@ use ap2ap_stream::PublicKey;
 use carrier::PeerId;
 use socks_front::{Acceptor, Config};
 use tracing::info;
-use tunnel::{Attachment, Client, Ended, Session};
+use tunnel::{Attachment, Client, Ended, Session, TcpBuffers};
 
 use crate::args::ClientArgs;
 use crate::carriers::CarrierSpec;
@@ -70,7 +70,8 @@ async fn serve(plan: Plan) -> anyhow::Result<()> {
 
 /// Listens for SOCKS clients.
 pub(crate) async fn listen_socks(listen: SocketAddr) -> anyhow::Result<Acceptor> {
-    let bound = Acceptor::bind(listen, Config::default()).await;
+    let make = |addr| TcpBuffers::default().listen(addr);
+    let bound = Acceptor::bind_with(listen, Config::default(), make);
     bound.context("no SOCKS proxy").or_exit(Exit::Os)
 }
 

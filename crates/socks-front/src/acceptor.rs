@@ -204,6 +204,20 @@ impl Acceptor {
         Self::new(listener, config).map_err(failed)
     }
 
+    /// Listens on `addr` with a socket that `listen` makes: options that bear on the TCP handshake,
+    /// such as buffer sizes, must be set before.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_with(
+        addr: SocketAddr,
+        config: Config,
+        listen: impl FnOnce(SocketAddr) -> io::Result<TcpListener>,
+    ) -> Result<Self, BindError> {
+        let failed = |source| BindError { addr, source };
+        Self::new(listen(addr).map_err(failed)?, config).map_err(failed)
+    }
+
     /// Takes over a socket that listens already.
     ///
     /// # Errors

@@ -141,7 +141,7 @@ async fn serve_stream(mut stream: Stream, forward: &ForwardList) {
         return;
     }
     debug!("connected");
-    let carried = splice(tcp, stream).await;
+    let carried = splice(tcp, stream, forward.tcp_buffers()).await;
     debug!(from_target = carried.from_tcp, to_target = carried.to_tcp, "stream ended");
 }
 

@@ -16,6 +16,7 @@ use crate::Ended;
 use crate::code;
 use crate::session::Session;
 use crate::splice::{reset_on_close, splice};
+use crate::tcp::TcpBuffers;
 
 /// Requests that a client serves at once; more wait in the listener's queue. Each holds a socket
 /// and about 20 KiB.
@@ -30,6 +31,7 @@ const TRIES_BEYOND_PEERS: usize = 7;
 pub struct Client {
     session: Arc<Session>,
     requests: Arc<Semaphore>,
+    buffers: TcpBuffers,
 }
 
 /// What a stream's far end answered, and what of the payload came with it.
@@ -50,7 +52,15 @@ impl Client {
     #[must_use]
     pub fn new(session: Session) -> Self {
         let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
-        Self { session: Arc::new(session), requests }
+        Self { session: Arc::new(session), requests, buffers: TcpBuffers::default() }
+    }
+
+    /// How much may wait in the kernel for the SOCKS clients' connections. The listener is to be
+    /// from [`TcpBuffers::listen`].
+    #[must_use]
+    pub const fn with_tcp_buffers(mut self, buffers: TcpBuffers) -> Self {
+        self.buffers = buffers;
+        self
     }
 
     /// Serves the SOCKS clients of `front` until `stop` is cancelled or every carrier is gone for
@@ -76,8 +86,9 @@ impl Client {
             count = count.saturating_add(1);
             // At the level of errors, so that whatever is logged inside it has it.
             let span = error_span!("request", id = id.0);
+            let buffers = self.buffers;
             let served = async move {
-                serve(&session, id, request).await;
+                serve(&session, id, request, buffers).await;
                 drop(permit);
             };
             tasks.spawn(served.instrument(span));
@@ -85,7 +96,7 @@ impl Client {
     }
 }
 
-async fn serve(session: &Session, id: RequestId, mut request: Request) {
+async fn serve(session: &Session, id: RequestId, mut request: Request, buffers: TcpBuffers) {
     let Ok(target) = target(request.address()) else {
         answer_client(request.refuse(Reply::HostUnreachable)).await;
         return;
@@ -123,7 +134,7 @@ async fn carry(opened: Opened, request: Request) {
         return;
     }
     debug!("connected");
-    let carried = splice(tcp, stream).await;
+    let carried = splice(tcp, stream, buffers).await;
     debug!(from_client = carried.from_tcp, to_client = carried.to_tcp, "request ended");
 }
 

@@ -9,6 +9,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tunnel_proto::{Cause, Host, Target};
 
+use crate::tcp::TcpBuffers;
+
 /// How long a bridge waits for a target: some connect on the second attempt, after 3 seconds.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -17,19 +19,33 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a bridge forwards to, and nowhere else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ForwardList(BTreeSet<SocketAddr>);
+pub struct ForwardList {
+    targets: BTreeSet<SocketAddr>,
+    buffers: TcpBuffers,
+}
 
 impl ForwardList {
     /// The addresses to which connections are forwarded.
     #[must_use]
     pub fn new(targets: impl IntoIterator<Item = SocketAddr>) -> Self {
-        Self(targets.into_iter().collect())
+        Self { targets: targets.into_iter().collect(), buffers: TcpBuffers::default() }
+    }
+
+    /// How much may wait in the kernel for connections to the targets.
+    #[must_use]
+    pub const fn with_tcp_buffers(mut self, buffers: TcpBuffers) -> Self {
+        self.buffers = buffers;
+        self
+    }
+
+    pub(crate) const fn tcp_buffers(&self) -> TcpBuffers {
+        self.buffers
     }
 
     /// Whether connections to `addr` are forwarded.
     #[must_use]
     pub fn allows(&self, addr: &SocketAddr) -> bool {
-        self.0.contains(addr)
+        self.targets.contains(addr)
     }
 
     /// Connects to the target if it is in the list.
@@ -40,7 +56,7 @@ impl ForwardList {
     /// names of its network.
     pub(crate) async fn dial(&self, target: &Target) -> Result<TcpStream, Cause> {
         let addr = self.resolve(target).await.ok_or(Cause::NotAllowed)?;
-        let connected = timeout(DIAL_TIMEOUT, TcpStream::connect(addr)).await;
+        let connected = timeout(DIAL_TIMEOUT, self.buffers.connect(addr)).await;
         let tcp = connected.map_err(|_| Cause::TimedOut)?.map_err(|error| cause(&error))?;
         // Small messages are waited for; if the peer is gone already, reading will say so.
         let _ = tcp.set_nodelay(true);
@@ -53,7 +69,7 @@ impl ForwardList {
         }
         let Host::Name(name) = &target.host else { return None };
         // A name is only looked up if some target has its port.
-        if !self.0.iter().any(|addr| addr.port() == target.port.get()) {
+        if !self.targets.iter().any(|addr| addr.port() == target.port.get()) {
             return None;
         }
         let lookup = lookup_host((name.as_str(), target.port.get()));

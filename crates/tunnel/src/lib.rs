@@ -8,12 +8,14 @@ mod client;
 mod dial;
 mod session;
 mod splice;
+mod tcp;
 
 pub use attach::{Attach, AttachError, Attaching, Attachment};
 pub use bridge::{Bridge, STREAMS_MAX};
 pub use client::{Client, REQUESTS_MAX};
 pub use dial::{DIAL_TIMEOUT, ForwardList};
 pub use session::{CONNECTION_WAIT, Session, SessionError};
+pub use tcp::{ParseTcpBuffersError, TcpBuffers};
 
 use ap2ap_stream::ErrorCode;
 

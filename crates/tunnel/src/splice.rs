@@ -11,13 +11,14 @@
 
 use std::io;
 
-use ap2ap_tokio::Stream;
+use ap2ap_tokio::{ReadHalf, Stream, WriteHalf};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, tcp};
 use tracing::debug;
 
 use crate::code;
+use crate::tcp::{TcpBuffers, Window};
 
 /// Octets read at once in each direction: a few datagrams' worth, so that little waits here.
 const COPY_OCTETS: usize = 8 * 1024;
@@ -37,20 +38,15 @@ enum Failed {
 
 /// Carries octets both ways until both directions have ended or one was reset. Dropped before, it
 /// resets both: whatever ends a transfer early, the TCP peer sees no orderly end.
-pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream) -> Carried {
+pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream, buffers: TcpBuffers) -> Carried {
     reset_on_close(&tcp);
     let mut carried = Carried::default();
     let (mut stream_read, mut stream_write) = stream.into_split();
     let failed = {
         let (mut tcp_read, mut tcp_write) = tcp.split();
-        let up = async {
-            let copied = copy(&mut tcp_read, &mut stream_write, &mut carried.from_tcp).await;
-            copied.map_err(|fault| fault.named(Failed::Tcp, Failed::Stream))
-        };
-        let down = async {
-            let copied = copy(&mut stream_read, &mut tcp_write, &mut carried.to_tcp).await;
-            copied.map_err(|fault| fault.named(Failed::Stream, Failed::Tcp))
-        };
+        let window = buffers.window();
+        let up = to_stream(&mut tcp_read, window, &mut stream_write, &mut carried.from_tcp);
+        let down = to_tcp(&mut stream_read, &mut tcp_write, &mut carried.to_tcp);
         tokio::try_join!(up, down).err()
     };
     match failed {
@@ -78,38 +74,46 @@ fn end_on_close(tcp: &TcpStream) {
     let _ = SockRef::from(tcp).set_linger(None);
 }
 
-/// Which end of a copy failed.
-enum CopyFault {
-    Reading(io::Error),
-    Writing(io::Error),
-}
-
-impl CopyFault {
-    fn named(
-        self,
-        reading: impl FnOnce(io::Error) -> Failed,
-        writing: impl FnOnce(io::Error) -> Failed,
-    ) -> Failed {
-        match self {
-            Self::Reading(error) => reading(error),
-            Self::Writing(error) => writing(error),
-        }
-    }
-}
-
-async fn copy(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
+/// Reads no more than the stream takes now: what waits, waits in the peer, who knows what of it is
+/// urgent.
+async fn to_stream(
+    from: &mut tcp::ReadHalf<'_>,
+    mut window: Window,
+    to: &mut WriteHalf,
     carried: &mut u64,
-) -> Result<(), CopyFault> {
+) -> Result<(), Failed> {
     let mut buf = vec![0; COPY_OCTETS];
     loop {
-        let len = from.read(&mut buf).await.map_err(CopyFault::Reading)?;
+        let room = to.writable().await.map_err(|error| Failed::Stream(error.into()))?;
+        window.follow(from.as_ref(), room);
+        let place = buf.get_mut(..room.min(COPY_OCTETS)).unwrap_or_default();
+        let len = from.read(place).await.map_err(Failed::Tcp)?;
         if len == 0 {
-            return to.shutdown().await.map_err(CopyFault::Writing);
+            return to.shutdown().await.map_err(Failed::Stream);
+        }
+        let octets = place.get(..len).unwrap_or_default();
+        to.write_all(octets).await.map_err(Failed::Stream)?;
+        count(carried, len);
+    }
+}
+
+async fn to_tcp(
+    from: &mut ReadHalf,
+    to: &mut tcp::WriteHalf<'_>,
+    carried: &mut u64,
+) -> Result<(), Failed> {
+    let mut buf = vec![0; COPY_OCTETS];
+    loop {
+        let len = from.read(&mut buf).await.map_err(Failed::Stream)?;
+        if len == 0 {
+            return to.shutdown().await.map_err(Failed::Tcp);
         }
         let octets = buf.get(..len).unwrap_or_default();
-        to.write_all(octets).await.map_err(CopyFault::Writing)?;
-        *carried = carried.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
+        to.write_all(octets).await.map_err(Failed::Tcp)?;
+        count(carried, len);
     }
+}
+
+fn count(carried: &mut u64, len: usize) {
+    *carried = carried.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
 }
