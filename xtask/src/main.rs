@@ -1,11 +1,13 @@
-//! The chores of the project: `cargo xtask tidy` and `cargo xtask test`.
+//! The chores of the project: `cargo xtask tidy`, `test`, `tor-net`.
 #![expect(clippy::print_stdout, reason = "telling the developer is what chores are for")]
 
 mod layers;
 mod test;
 mod tidy;
+mod tor_net;
 mod tree;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -23,6 +25,13 @@ struct Args {
 enum Chore {
     /// Check what no compiler checks: the layers, each file's purpose, white space; report sizes
     Tidy,
+    /// Run a private network of real tors: `up`, `check`, `priorities`, each with `--help`
+    #[command(disable_help_flag = true)]
+    TorNet {
+        /// What the network is told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     /// Run everything that tells whether the project works
     Test {
         /// Also what takes long: ignored tests, eight times the cases per property, every bench once
@@ -41,6 +50,7 @@ fn main() -> Result<ExitCode> {
     let root = tree::root()?;
     let outcome = match Args::parse().chore {
         Chore::Tidy => tidy::run(&root)?,
+        Chore::TorNet { words } => return tor_net::pass_on(&root, &words),
         Chore::Test { all } => {
             test::run(&root, if all { test::Extent::All } else { test::Extent::Usual })?
         }

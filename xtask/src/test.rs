@@ -1,14 +1,15 @@
 //! `cargo xtask test`: everything that tells whether the project works, stage by stage.
 
 mod packages;
-mod stage;
-mod tally;
+pub(crate) mod stage;
+pub(crate) mod tally;
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::tor_net::{self, Profile};
 use crate::{Outcome, layers, tidy, tree};
 use stage::{Run, Stages};
 
@@ -24,6 +25,11 @@ pub(crate) enum Extent {
 /// The usual 256 cases per property, eight times.
 const PROPTEST_CASES_ALL: &str = "2048";
 
+/// A real tor bootstraps and fetches a megabyte over an emulated relay of 256 KB/s, and nothing
+/// else leaves it.
+const TOR_ONCE: &[&str] = &["check"];
+const TOR_OFTEN: &[&str] = &["check", "--runs", "20"];
+
 /// Runs all stages, the failed ones notwithstanding, and closes with one line of numbers.
 pub(crate) fn run(root: &Path, extent: Extent) -> Result<Outcome> {
     let mut stages = Stages::start();
@@ -35,23 +41,20 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<Outcome> {
         let name = example.strip_prefix(root).unwrap_or(&example).display().to_string();
         stages.run(&name, || stage::command(&mut run_example(root, &example)))?;
     }
+    let (profile, words) = match extent {
+        Extent::Usual => (Profile::Dev, TOR_ONCE),
+        Extent::All => (Profile::Release, TOR_OFTEN),
+    };
+    stages.run("real tors", || tor_net::stage(root, profile, words))?;
     if extent == Extent::All {
         stages.run("benches, each once", || stage::command(&mut benches(root)))?;
     }
     Ok(stages.close())
 }
 
-fn cargo(root: &Path) -> Command {
-    // The cargo that runs us, for another may be first in the path.
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root);
-    command
-}
-
 /// Unit, integration and documentation tests; fuzz corpora are replayed by tests among them.
 fn tests(root: &Path, extent: Extent) -> Command {
-    let mut command = cargo(root);
+    let mut command = tree::cargo(root);
     command.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     if extent == Extent::All {
         command.env("PROPTEST_CASES", PROPTEST_CASES_ALL).args(["--", "--include-ignored"]);
@@ -63,7 +66,7 @@ fn tests(root: &Path, extent: Extent) -> Command {
 fn pure_crates(root: &Path) -> Result<Run> {
     let mut all = Run::passed();
     for package in layers::pure() {
-        let mut check = cargo(root);
+        let mut check = tree::cargo(root);
         check.args(["check", "--quiet", "--no-default-features", "--lib", "--package", package]);
         all.add(stage::command(&mut check)?);
     }
@@ -82,7 +85,7 @@ fn examples(root: &Path) -> Result<Vec<std::path::PathBuf>> {
 }
 
 fn run_example(root: &Path, manifest: &Path) -> Command {
-    let mut command = cargo(root);
+    let mut command = tree::cargo(root);
     command
         .args(["run", "--quiet", "--manifest-path"])
         .arg(manifest)
@@ -92,7 +95,7 @@ fn run_example(root: &Path, manifest: &Path) -> Command {
 }
 
 fn benches(root: &Path) -> Command {
-    let mut command = cargo(root);
+    let mut command = tree::cargo(root);
     command.args(["bench", "--package", "benches", "--", "--test"]);
     command
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -10,6 +11,20 @@ pub(crate) fn root() -> Result<PathBuf> {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
     let root = Path::new(&xtask).parent().context("xtask stands in the workspace")?;
     Ok(root.to_path_buf())
+}
+
+/// The cargo that runs us, for another may be first in the path.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// Where cargo puts what it builds: this program is in `debug` there.
+pub(crate) fn target() -> Result<PathBuf> {
+    let xtask = std::env::current_exe().context("where is this program?")?;
+    let target = xtask.parent().and_then(Path::parent).context("run this as `cargo xtask`")?;
+    Ok(target.to_path_buf())
 }
 
 /// All files below `dir` with one of these `extensions`, in a fixed order. What is built, fetched or

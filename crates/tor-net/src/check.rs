@@ -68,7 +68,7 @@ impl Run {
 /// Runs all and says what came of each.
 pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
     let plan = args.link.plan()?;
-    let dir = namespaces::furnish()?;
+    let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     let begun = clock::now();
     let network = Network::start(&dir).context("no network of tors")?;

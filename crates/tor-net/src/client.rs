@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::clock;
 use crate::island::{LEAK, READY};
 use crate::keys::own_directory;
-use crate::namespaces::Place;
+use crate::namespaces::{INSIDE, Place};
 use crate::network::{BRIDGE_PORT, Network};
 use crate::process::Process;
 use crate::relay::{self, Octets, Plan, Relay};
@@ -63,7 +63,7 @@ impl Client {
                 (Some(link), Some(&sockets))
             }
         };
-        let island = island(dir, sockets)?;
+        let island = island(dir, &plan.tcp, sockets)?;
         let place = Place::of(island.pid());
         let (carried, bridge_at, torrc) = match link {
             Some(link) => (Carried::Link(link), tcp_link::CORE, String::new()),
@@ -111,10 +111,10 @@ impl Client {
     }
 }
 
-fn island(dir: &Path, link: Option<&[PathBuf; 2]>) -> Result<Process> {
+fn island(dir: &Path, tcp: &str, link: Option<&[PathBuf; 2]>) -> Result<Process> {
     let exe = std::env::current_exe().context("where is this program?")?;
     let mut command: Command = Place::Nowhere.command(exe);
-    command.args(["--inside", "island"]);
+    command.args([INSIDE, "island", "--tcp", tcp]);
     for port in Network::ports() {
         command.arg("--tripwire").arg(port.to_string());
     }

@@ -37,6 +37,17 @@ impl Fetch {
     /// Starts fetching; the body goes to `file`. tor isolates by `user`: another user's fetch goes
     /// over another circuit of the same connection.
     pub(crate) fn start(place: &Place, user: &str, url: &str, file: &Path) -> Result<Self> {
+        Self::start_with(place, user, url, file, &[])
+    }
+
+    /// The same, with further words for curl.
+    pub(crate) fn start_with(
+        place: &Place,
+        user: &str,
+        url: &str,
+        file: &Path,
+        words: &[&str],
+    ) -> Result<Self> {
         let curl = place
             .command("curl")
             .args(["--silent", "--show-error", "--fail", "--noproxy", "", "--write-out", TELL])
@@ -45,6 +56,7 @@ impl Fetch {
             .arg("--output")
             .arg(file)
             .arg(url)
+            .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

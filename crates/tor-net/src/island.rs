@@ -33,6 +33,9 @@ pub(crate) struct IslandArgs {
     /// A TCP port of loopback on which a connection is an escape.
     #[arg(long = "tripwire", value_name = "PORT")]
     tripwires: Vec<u16>,
+    /// TCP's congestion control.
+    #[arg(long)]
+    tcp: String,
     /// Our socket and the core's, for the packets of a link to the core.
     #[arg(long, num_args = 2, value_names = ["OURS", "CORES"])]
     link: Vec<PathBuf>,
@@ -41,6 +44,7 @@ pub(crate) struct IslandArgs {
 /// Watches until it is killed.
 pub(crate) fn watch(args: &IslandArgs) -> Result<()> {
     run("ip", &["link", "set", "lo", "up"])?;
+    crate::namespaces::congestion_control(&args.tcp)?;
     for port in &args.tripwires {
         for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
             let addr = SocketAddr::new(ip, *port);

@@ -9,6 +9,7 @@ mod island;
 mod keys;
 mod namespaces;
 mod network;
+mod priorities;
 mod process;
 mod relay;
 mod stop;
@@ -42,6 +43,8 @@ enum Command {
     Up(up::UpArgs),
     /// Bootstrap and fetch, compare hashes, and prove that nothing else left the client.
     Check(check::CheckArgs),
+    /// Measure how long small requests take beside a bulk download on the same connection.
+    Priorities(priorities::PrioritiesArgs),
     /// Watch a client's namespace; `check` and `up` run this.
     #[command(hide = true)]
     Island(island::IslandArgs),
@@ -58,6 +61,10 @@ struct LinkArgs {
     #[arg(long, value_name = "MS", default_value_t = 150,
           value_parser = clap::value_parser!(u64).range(0..=10_000))]
     rtt: u64,
+    /// TCP's congestion control, of which tor's scheduler makes much; CUBIC, as most systems have
+    /// it, is as reno where there is no loss.
+    #[arg(long, value_name = "NAME", default_value = "reno")]
+    tcp: String,
     /// The skypeproxy binary [default: beside this one].
     #[arg(long, value_name = "FILE")]
     skypeproxy: Option<PathBuf>,
@@ -74,7 +81,7 @@ impl LinkArgs {
         ensure!(binary.is_file(), "no skypeproxy at {}: build it first", binary.display());
         let link =
             LinkConfig { rate: Some(self.rate), rtt_ms: Some(self.rtt), ..LinkConfig::default() };
-        Ok(relay::Plan { binary, link, words: self.words.clone() })
+        Ok(relay::Plan { binary, link, words: self.words.clone(), tcp: self.tcp.clone() })
     }
 }
 
@@ -106,6 +113,7 @@ fn run() -> Result<ExitCode> {
         Command::Check(args) => {
             check::run(&args).map(|ok| if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Priorities(args) => priorities::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Island(args) => island::watch(&args).map(|()| ExitCode::SUCCESS),
     }
 }

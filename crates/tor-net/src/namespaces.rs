@@ -117,7 +117,7 @@ fn is_there(program: &str) -> bool {
 ///
 /// # Errors
 /// What the system refuses.
-pub(crate) fn furnish() -> Result<PathBuf> {
+pub(crate) fn furnish(tcp: &str) -> Result<PathBuf> {
     let exe = std::env::current_exe().context("where is this program?")?;
     let here = std::env::current_dir().context("where are we?")?;
     let is_free =
@@ -125,6 +125,7 @@ pub(crate) fn furnish() -> Result<PathBuf> {
     let dir = FILES_AT.iter().find(is_free).context("none of /mnt, /media, /srv is there")?;
     run("mount", &["-t", "tmpfs", "-o", "mode=0700", "tor-net", dir])?;
     run("ip", &["link", "set", "lo", "up"])?;
+    congestion_control(tcp)?;
     let resolv = Path::new(dir).join("resolv.conf");
     std::fs::write(&resolv, format!("nameserver {RESOLVER}\n")).context("writing resolv.conf")?;
     let resolv = resolv.to_str().context("a path that is text")?;
@@ -187,4 +188,13 @@ impl Place {
 /// Whether packets can be read from a TUN device here.
 fn can_tun() -> io::Result<()> {
     std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").map(|_| ())
+}
+
+/// Chooses TCP's congestion control for the sockets of this namespace. tor's scheduler goes by the
+/// congestion window, and what a machine happens to have would decide what is measured.
+pub(crate) fn congestion_control(name: &str) -> Result<()> {
+    let file = "/proc/sys/net/ipv4/tcp_congestion_control";
+    std::fs::write(file, name).with_context(|| {
+        format!("cannot choose TCP's congestion control {name}; /proc/sys/net/ipv4/tcp_allowed_congestion_control has what may be chosen")
+    })
 }

@@ -74,12 +74,20 @@ pub(crate) struct Network {
     _bridge: Tor,
     authorities: Vec<Authority>,
     bridge_fingerprint: String,
+    /// Lines for the torrc of the bridge and its clients.
+    further: String,
 }
 
 impl Network {
     /// Makes keys, starts everything, waits for a consensus that lists everybody and for a bridge
     /// that has it.
     pub(crate) fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, "")
+    }
+
+    /// The same, with further lines for the torrc of the bridge and its clients.
+    pub(crate) fn start_with(dir: &Path, torrc: &str) -> Result<Self> {
+        let further = torrc.to_owned();
         let authorities = authorities(dir)?;
         let named: String = authorities.iter().map(Authority::line).collect();
         let certificates = certificates(dir, &authorities)?;
@@ -103,18 +111,21 @@ impl Network {
         }
         let bridge_fingerprint = keys::fingerprint(&dir.join("bridge"), "bridge")?;
         // On every address, for the link that measures tor without us ends at another.
-        let torrc =
-            format!("Nickname bridge\nORPort {BRIDGE_PORT} IPv4Only\n{named}{RELAY}{BRIDGE}");
+        let torrc = format!(
+            "Nickname bridge\nORPort {BRIDGE_PORT} IPv4Only\n{named}{RELAY}{BRIDGE}{further}"
+        );
         let mut bridge = start("bridge", torrc)?;
         bridge.wait_ready(STEP_AT_MOST)?;
-        Ok(Self { _core: core, _bridge: bridge, authorities, bridge_fingerprint })
+        Ok(Self { _core: core, _bridge: bridge, authorities, bridge_fingerprint, further })
     }
 
     /// What a client's torrc needs to know: the authorities, and the bridge at this address.
     pub(crate) fn client_torrc(&self, bridge_at: &str) -> String {
         let named: String = self.authorities.iter().map(Authority::line).collect();
-        let fingerprint = &self.bridge_fingerprint;
-        format!("{named}UseBridges 1\nBridge {bridge_at}:{BRIDGE_PORT} {fingerprint}\n")
+        let Self { bridge_fingerprint, further, .. } = self;
+        format!(
+            "{named}{further}UseBridges 1\nBridge {bridge_at}:{BRIDGE_PORT} {bridge_fingerprint}\n"
+        )
     }
 
     /// Every port on which a tor of this network listens.

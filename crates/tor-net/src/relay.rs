@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) link: LinkConfig,
     /// Further words for the client's command line, and the bridge's.
     pub(crate) words: Vec<String>,
+    /// TCP's congestion control.
+    pub(crate) tcp: String,
 }
 
 /// An overlay, a bridge and a client. Dropped, they are killed.

@@ -31,7 +31,7 @@ pub(crate) struct UpArgs {
 /// Starts everything, then runs the command, or a shell, or waits for a signal.
 pub(crate) fn run(args: &UpArgs) -> Result<ExitCode> {
     let plan = args.link.plan()?;
-    let dir = namespaces::furnish()?;
+    let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     eprintln!("starting three authorities, a relay and a bridge");
     let network = Network::start(&dir).context("no network of tors")?;

@@ -1,19 +1,25 @@
 //! The system packages the tests need: installed where that is simple, named where it is not.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
 use super::stage::{self, Run};
 
 /// Programs the end-to-end tests run, each with the Debian package that has it.
-const NEEDED: &[(&str, &str)] = &[("curl", "curl")];
+const NEEDED: &[(&str, &str)] = &[
+    ("curl", "curl"),
+    ("tor", "tor"),
+    ("ip", "iproute2"),
+    ("unshare", "util-linux"),
+    ("mount", "mount"),
+];
 
 /// Sees to it that every program in [`NEEDED`] is there.
 pub(super) fn ensure() -> Result<Run> {
     let missing =
-        || NEEDED.iter().filter(|(program, _)| !runs(program)).map(|(_, package)| *package);
+        || NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package);
     let packages: Vec<_> = missing().collect();
     if packages.is_empty() {
         return Ok(Run::passed());
@@ -47,9 +53,11 @@ fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn runs(program: &str) -> bool {
-    let status = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Some of these are for administrators, whose directories are not in everybody's path.
+    let further = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(further).any(|dir| dir.join(program).is_file())
 }
 
 fn is_root() -> bool {

@@ -11,22 +11,32 @@ use crate::Outcome;
 
 /// What came of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) passed: bool,
-    pub(super) tally: Tally,
+pub(crate) struct Run {
+    pub(crate) passed: bool,
+    pub(crate) tally: Tally,
 }
 
 impl Run {
-    pub(super) const fn passed() -> Self {
+    pub(crate) const fn passed() -> Self {
         Self { passed: true, tally: Tally::NONE }
     }
 
-    pub(super) const fn failed() -> Self {
+    pub(crate) const fn failed() -> Self {
         Self { passed: false, tally: Tally::NONE }
     }
 
+    /// One check that went well.
+    pub(crate) const fn passed_one() -> Self {
+        Self { passed: true, tally: Tally { passed: 1, ..Tally::NONE } }
+    }
+
+    /// One check that the system does not allow: said, and not counted as passed.
+    pub(crate) const fn skipped() -> Self {
+        Self { passed: true, tally: Tally { ignored: 1, ..Tally::NONE } }
+    }
+
     /// Takes another run as part of this one.
-    pub(super) const fn add(&mut self, other: Self) {
+    pub(crate) const fn add(&mut self, other: Self) {
         self.passed &= other.passed;
         self.tally = self.tally.plus(other.tally);
     }
@@ -48,19 +58,19 @@ impl From<ExitStatus> for Run {
 }
 
 /// The stages so far.
-pub(super) struct Stages {
+pub(crate) struct Stages {
     started: Instant,
     tally: Tally,
     lines: Vec<String>,
 }
 
 impl Stages {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { started: now(), tally: Tally::NONE, lines: Vec::new() }
     }
 
     /// Runs a stage. A failed one that counted no failed test counts as one itself.
-    pub(super) fn run(&mut self, name: &str, stage: impl FnOnce() -> Result<Run>) -> Result<()> {
+    pub(crate) fn run(&mut self, name: &str, stage: impl FnOnce() -> Result<Run>) -> Result<()> {
         println!("==> {name}");
         let started = now();
         let run = stage().with_context(|| format!("stage `{name}`"))?;
@@ -76,7 +86,7 @@ impl Stages {
     }
 
     /// Prints all lines once more, together, and the sums last.
-    pub(super) fn close(self) -> Outcome {
+    pub(crate) fn close(self) -> Outcome {
         println!();
         for line in &self.lines {
             println!("{line}");
@@ -92,14 +102,14 @@ impl Stages {
 }
 
 /// Runs a command; its output goes where ours goes.
-pub(super) fn command(command: &mut Command) -> Result<Run> {
+pub(crate) fn command(command: &mut Command) -> Result<Run> {
     let status = command.status().with_context(|| format!("cannot run {}", shown(command)))?;
     tell(command, status);
     Ok(status.into())
 }
 
 /// Runs a command that prints `test result:` lines and adds these up, passing all lines on as they come.
-pub(super) fn counted(command: &mut Command) -> Result<Run> {
+pub(crate) fn counted(command: &mut Command) -> Result<Run> {
     command.stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("cannot run {}", shown(command)))?;
     let stdout = child.stdout.take().context("the child's output was asked for")?;

@@ -2,16 +2,16 @@
 
 /// Numbers of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) passed: u64,
-    pub(super) failed: u64,
-    pub(super) ignored: u64,
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) ignored: u64,
 }
 
 impl Tally {
-    pub(super) const NONE: Self = Self { passed: 0, failed: 0, ignored: 0 };
+    pub(crate) const NONE: Self = Self { passed: 0, failed: 0, ignored: 0 };
 
-    pub(super) const fn plus(self, other: Self) -> Self {
+    pub(crate) const fn plus(self, other: Self) -> Self {
         Self {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,
@@ -20,7 +20,7 @@ impl Tally {
     }
 
     /// Reads `test result: ok. 9 passed; 0 failed; 1 ignored; ...`; any other line counts nothing.
-    pub(super) fn from_line(line: &str) -> Self {
+    pub(crate) fn from_line(line: &str) -> Self {
         let Some((_verdict, counts)) =
             line.trim_start().strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
@@ -35,7 +35,7 @@ impl Tally {
     }
 
     /// Says how many were left out, if any were.
-    pub(super) fn ignored_note(self) -> String {
+    pub(crate) fn ignored_note(self) -> String {
         if self.ignored == 0 { String::new() } else { format!(", {} ignored", self.ignored) }
     }
 }
