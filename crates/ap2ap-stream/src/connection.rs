@@ -340,7 +340,7 @@ impl Connection {
         let Some((path, rate)) = known else {
             return SendLimit { held: most, unsent: UNSENT_AT_FIRST.min(most) };
         };
-        let time = path.rtt.smoothed().max(UNSENT_TIME_MIN).as_secs_f64();
+        let time = path.rtt.least().max(UNSENT_TIME_MIN).as_secs_f64();
         let unsent = octets(rate * time).max(UNSENT_MIN).min(most);
         let in_flight = octets(FLIGHTS * path.controller.window());
         SendLimit { held: in_flight.saturating_add(unsent).max(HELD_MIN).min(most), unsent }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ap2ap_stream::PublicKey;
 use carrier::PeerId;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use tunnel::TcpBuffers;
 
 use crate::carriers::CarrierSpec;
 use crate::config::{Kind, LISTEN_DEFAULT, Value};
@@ -162,6 +163,10 @@ pub(crate) struct BridgeArgs {
     /// A target to forward to, and no other. May be repeated.
     #[arg(long = "forward", value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) forwards: Vec<SocketAddr>,
+    /// How much of a TCP connection may wait in the kernel: "small" leaves tor the choice of what goes
+    /// first, "system" is as much as the system likes [default: small].
+    #[arg(long, value_name = "SIZE", value_parser = TcpBuffers::from_text)]
+    pub(crate) tcp_buffers: Option<TcpBuffers>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]
@@ -182,6 +187,10 @@ pub(crate) struct ClientArgs {
     /// Where SOCKS clients connect; port 0 picks a free one [default: 127.0.0.1:1080].
     #[arg(long, value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) listen: Option<SocketAddr>,
+    /// How much of a TCP connection may wait in the kernel: "small" leaves tor the choice of what goes
+    /// first, "system" is as much as the system likes [default: small].
+    #[arg(long, value_name = "SIZE", value_parser = TcpBuffers::from_text)]
+    pub(crate) tcp_buffers: Option<TcpBuffers>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]

@@ -24,6 +24,7 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
         carriers: Some(carriers),
         key: Some(key),
         forwards: Some(forwards),
+        tcp_buffers,
         sandbox,
     } = loaded.settings
     else {
@@ -33,13 +34,14 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     limits::raise(limits::BRIDGE);
     let reach = Reach::of_bridge(forwards.value.iter().map(SocketAddr::port));
     sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
-    block_on(serve(&carriers.value, &key, forwards.value))
+    let forwards = ForwardList::new(forwards.value).with_tcp_buffers(tcp_buffers.value);
+    block_on(serve(&carriers.value, &key, forwards))
 }
 
 async fn serve(
     carriers: &[CarrierSpec],
     key: &SecretKey,
-    forwards: Vec<SocketAddr>,
+    forwards: ForwardList,
 ) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let mut attachments = Vec::new();
@@ -49,7 +51,7 @@ async fn serve(
     log::say(&format!("this bridge's public key: {}", key.public()));
     info!(carriers = attachments.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
-    match Bridge::new(attachments, ForwardList::new(forwards)).run(stop).await {
+    match Bridge::new(attachments, forwards).run(stop).await {
         Ended::Stopped => Ok(()),
         Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
     }

@@ -28,6 +28,7 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         bridges: Some(bridges),
         bridge_key: Some(key),
         listen,
+        tcp_buffers,
         sandbox,
     } = loaded.settings
     else {
@@ -44,6 +45,7 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         bridges: bridges.value,
         key: key.value,
         listen: listen.value,
+        tcp_buffers: tcp_buffers.value,
     };
     block_on(serve(plan))
 }
@@ -54,23 +56,24 @@ struct Plan {
     bridges: Vec<PeerId>,
     key: PublicKey,
     listen: SocketAddr,
+    tcp_buffers: TcpBuffers,
 }
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
-    let front = listen_socks(plan.listen).await?;
+    let front = listen_socks(plan.listen, plan.tcp_buffers)?;
     let session = session(&plan.carriers, plan.bridges, plan.key).await?;
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
-    match Client::new(session).run(front, stop).await {
+    match Client::new(session).with_tcp_buffers(plan.tcp_buffers).run(front, stop).await {
         Ended::Stopped => Ok(()),
         Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
     }
 }
 
 /// Listens for SOCKS clients.
-pub(crate) async fn listen_socks(listen: SocketAddr) -> anyhow::Result<Acceptor> {
-    let make = |addr| TcpBuffers::default().listen(addr);
+pub(crate) fn listen_socks(listen: SocketAddr, buffers: TcpBuffers) -> anyhow::Result<Acceptor> {
+    let make = |addr| buffers.listen(addr);
     let bound = Acceptor::bind_with(listen, Config::default(), make);
     bound.context("no SOCKS proxy").or_exit(Exit::Os)
 }

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use toml::de::DeTable;
+use tunnel::TcpBuffers;
 
 pub(crate) use bridge::BridgeSettings;
 pub(crate) use client::{ClientSettings, LISTEN_DEFAULT};
@@ -40,6 +41,7 @@ use crate::sandbox::Mode;
 use file::SourceFile;
 use print::Printer;
 use problem::Problems;
+
 use sources::{Environment, Key, Setting, Sources};
 use value::{choice, word};
 
@@ -52,6 +54,18 @@ const CARRIER: Key = Key {
     variable: "SKYPEPROXY_CARRIER",
     remedy: "no carrier: name one with --carrier skype:unix:PATH or --carrier udp:IP:PORT",
 };
+
+const TCP_BUFFERS: Key = Key {
+    name: "tcp_buffers",
+    flag: "--tcp-buffers",
+    variable: "SKYPEPROXY_TCP_BUFFERS",
+    remedy: "no size of TCP buffers: give one with --tcp-buffers",
+};
+
+/// Asks for what clients and bridges have in common.
+fn tcp_buffers(flag: Option<TcpBuffers>, sources: &mut Sources<'_>) -> Setting<TcpBuffers> {
+    sources.value(&TCP_BUFFERS, flag).unwrap_or(Setting::default(TcpBuffers::Small))
+}
 
 /// Names the file itself.
 const CONFIG_VARIABLE: &str = "SKYPEPROXY_CONFIG";

@@ -13,7 +13,7 @@ mod far_end;
 use anyhow::{Context, ensure};
 use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, Running};
 use tokio_util::sync::CancellationToken;
-use tunnel::{Bridge, Client, ForwardList, Session};
+use tunnel::{Bridge, Client, ForwardList, Session, TcpBuffers};
 
 use crate::args::DemoArgs;
 use crate::carriers::{self, CarrierSpec};
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
 async fn run_all(args: DemoArgs) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     limits::raise(limits::DEMO);
-    let front = client::listen_socks(args.listen).await?;
+    let front = client::listen_socks(args.listen, TcpBuffers::default())?;
     let socks = front.local_addr();
     let far_end = FarEnd::start(args.seed).await?;
     let dir = tempfile::tempdir().context("cannot make a directory for the sockets")?;

@@ -51,7 +51,7 @@ impl Process {
     /// Waits until it has said a line that contains `text`, and gives the first such line.
     pub(crate) fn wait_for(&mut self, text: &str, at_most: Duration) -> Result<String> {
         let what = format!("{} to say {text:?}", self.name);
-        clock::wait_until(&what, at_most, || {
+        let waited = clock::wait_until(&what, at_most, || {
             let log = self.log();
             // Not the last line if its end has not come yet.
             let whole = log.get(..log.rfind('\n').map_or(0, |at| at + 1)).unwrap_or_default();
@@ -59,7 +59,8 @@ impl Process {
                 return Ok(Some(line.to_owned()));
             }
             self.check().map(|()| None)
-        })
+        });
+        waited.with_context(|| format!("the last that {} said:\n{}", self.name, self.tail()))
     }
 
     /// An error if it has ended by itself.

@@ -111,7 +111,7 @@ async fn serve(session: &Session, id: RequestId, mut request: Request, buffers: 
     match opened {
         Ok(opened) => {
             let span = opened.span.clone();
-            carry(opened, request).instrument(span).await;
+            carry(opened, request, buffers).instrument(span).await;
         }
         Err(error) => {
             debug!(%error, "no stream to the bridge");
@@ -121,7 +121,7 @@ async fn serve(session: &Session, id: RequestId, mut request: Request, buffers: 
 }
 
 /// Tells the SOCKS client what was answered, and carries octets if it was connected.
-async fn carry(opened: Opened, request: Request) {
+async fn carry(opened: Opened, request: Request, buffers: TcpBuffers) {
     let Opened { mut stream, answer, ahead, .. } = opened;
     if answer.cause != Cause::Connected {
         debug!(cause = ?answer.cause, "the bridge did not connect");

@@ -42,6 +42,18 @@ impl ForwardList {
         self.buffers
     }
 
+    /// How many targets there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Whether there is no target at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Whether connections to `addr` are forwarded.
     #[must_use]
     pub fn allows(&self, addr: &SocketAddr) -> bool {

@@ -15,7 +15,7 @@ pub use bridge::{Bridge, STREAMS_MAX};
 pub use client::{Client, REQUESTS_MAX};
 pub use dial::{DIAL_TIMEOUT, ForwardList};
 pub use session::{CONNECTION_WAIT, Session, SessionError};
-pub use tcp::{ParseTcpBuffersError, TcpBuffers};
+pub use tcp::TcpBuffers;
 
 use ap2ap_stream::ErrorCode;
 

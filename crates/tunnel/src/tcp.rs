@@ -17,15 +17,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::str::FromStr;
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::debug;
 
-/// What we let a peer send ahead of us, in octets, while the path is slow. The kernel doubles it
-/// for its own books.
-const WINDOW: u32 = 4 * 1024;
+/// The receive buffer while the path is slow, in octets. The kernel doubles it for its own books, and
+/// the peer may send about half of that ahead: the longest that still lets two segments travel.
+const WINDOW: u32 = 2304;
 
 /// The largest segment that a peer on this machine sends us. Its kernel counts congestion windows
 /// in segments.
@@ -52,23 +51,6 @@ pub enum TcpBuffers {
     Small,
     /// As much as the system likes.
     System,
-}
-
-/// The text names no [`TcpBuffers`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected `small` or `system`")]
-pub struct ParseTcpBuffersError;
-
-impl FromStr for TcpBuffers {
-    type Err = ParseTcpBuffersError;
-
-    fn from_str(text: &str) -> Result<Self, ParseTcpBuffersError> {
-        match text {
-            "small" => Ok(Self::Small),
-            "system" => Ok(Self::System),
-            _ => Err(ParseTcpBuffersError),
-        }
-    }
 }
 
 impl TcpBuffers {

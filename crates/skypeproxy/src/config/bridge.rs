@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tunnel::TcpBuffers;
+
 use super::print::Printer;
 use super::sources::{Key, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings};
+use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings, TCP_BUFFERS};
 use crate::args::{BridgeArgs, FileArgs};
 use crate::carriers::CarrierSpec;
 use crate::sandbox::Mode;
@@ -27,7 +29,7 @@ const FORWARD: Key = Key {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 4] = [CARRIER.name, KEY.name, FORWARD.name, SANDBOX.name];
+pub(super) const KEYS: [&str; 5] = [CARRIER.name, KEY.name, FORWARD.name, TCP_BUFFERS.name, SANDBOX.name];
 
 /// What a bridge does.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(crate) struct BridgeSettings {
     pub(crate) carriers: Option<Setting<Vec<CarrierSpec>>>,
     pub(crate) key: Option<Setting<PathBuf>>,
     pub(crate) forwards: Option<Setting<Vec<SocketAddr>>>,
+    pub(crate) tcp_buffers: Setting<TcpBuffers>,
     pub(crate) sandbox: Setting<Mode>,
 }
 
@@ -51,6 +54,7 @@ impl Settings for BridgeSettings {
             carriers: sources.list(&CARRIER, args.carriers, CARRIERS_MAX),
             key: sources.value(&KEY, args.key),
             forwards: sources.list(&FORWARD, args.forwards, FORWARDS_MAX),
+            tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             sandbox: super::sandbox(&args.sandbox, sources),
         }
     }
@@ -68,6 +72,7 @@ impl Settings for BridgeSettings {
         printer.list(&CARRIER, self.carriers.as_ref());
         printer.value(&KEY, self.key.as_ref());
         printer.list(&FORWARD, self.forwards.as_ref());
+        printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }

@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ap2ap_stream::PublicKey;
 use carrier::PeerId;
+use tunnel::TcpBuffers;
 
 use super::print::Printer;
 use super::sources::{Key, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings};
+use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings, TCP_BUFFERS};
 use crate::args::{ClientArgs, FileArgs};
 use crate::carriers::CarrierSpec;
 use crate::sandbox::Mode;
@@ -39,8 +40,8 @@ const LISTEN: Key = Key {
 };
 
 /// What may stand at the top of a client's file.
-pub(super) const KEYS: [&str; 5] =
-    [CARRIER.name, BRIDGE.name, BRIDGE_KEY.name, LISTEN.name, SANDBOX.name];
+pub(super) const KEYS: [&str; 6] =
+    [CARRIER.name, BRIDGE.name, BRIDGE_KEY.name, LISTEN.name, TCP_BUFFERS.name, SANDBOX.name];
 
 /// What a client does.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ pub(crate) struct ClientSettings {
     pub(crate) bridges: Option<Setting<Vec<PeerId>>>,
     pub(crate) bridge_key: Option<Setting<PublicKey>>,
     pub(crate) listen: Setting<SocketAddr>,
+    pub(crate) tcp_buffers: Setting<TcpBuffers>,
     pub(crate) sandbox: Setting<Mode>,
 }
 
@@ -66,6 +68,7 @@ impl Settings for ClientSettings {
             bridges: sources.list(&BRIDGE, args.bridges, BRIDGES_MAX),
             bridge_key: sources.value(&BRIDGE_KEY, args.bridge_key),
             listen: sources.value(&LISTEN, args.listen).unwrap_or(Setting::default(LISTEN_DEFAULT)),
+            tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             sandbox: super::sandbox(&args.sandbox, sources),
         };
         settings.check_reach(sources);
@@ -86,6 +89,7 @@ impl Settings for ClientSettings {
         printer.list(&BRIDGE, self.bridges.as_ref());
         printer.value(&BRIDGE_KEY, self.bridge_key.as_ref());
         printer.value(&LISTEN, Some(&self.listen));
+        printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }

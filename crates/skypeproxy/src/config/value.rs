@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ap2ap_stream::PublicKey;
 use carrier::PeerId;
 use toml::de::DeValue;
+use tunnel::TcpBuffers;
 
 use super::near;
 use crate::carriers::CarrierSpec;
@@ -156,6 +157,21 @@ impl Value for PublicKey {
         Some(quoted(&self.to_string()))
     }
 }
+
+impl Value for TcpBuffers {
+    const EXPECTED: &'static str = "\"small\" or \"system\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        choice(text, &TCP_BUFFERS)
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        word(*self, &TCP_BUFFERS)
+    }
+}
+
+const TCP_BUFFERS: [(&str, TcpBuffers); 2] =
+    [("small", TcpBuffers::Small), ("system", TcpBuffers::System)];
 
 impl Value for SocketAddr {
     const EXPECTED: &'static str = "\"IP:PORT\", such as \"127.0.0.1:1080\" or \"[::1]:1080\"";
