@@ -9,10 +9,11 @@ mod transmit;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tracing::debug;
 
 use crate::config::Config;
-use crate::error::OpenError;
+use crate::error::{OpenError, ReadError};
 use crate::event::{CloseReason, Event, Output, PathEvent};
 use crate::id::{ErrorCode, PathId, Side, StreamId};
 use crate::key::PublicKey;
@@ -272,6 +273,16 @@ impl Connection {
         }
         let send_limit = self.send_limit();
         Some(Stream { id, map: &mut self.streams, send_limit })
+    }
+
+    /// Reads what had arrived on a stream, after the connection's end as well: a peer that closes has
+    /// waited until what it finished had arrived, not until it was read.
+    ///
+    /// # Errors
+    /// [`ReadError::Blocked`] if there is nothing, and after the connection's end nothing will come;
+    /// the other variants are final.
+    pub fn read_rest(&mut self, id: StreamId, len_max: usize) -> Result<Option<Bytes>, ReadError> {
+        self.streams.read(id, len_max)
     }
 
     /// Ends the connection. What was not delivered is lost. The peer is told `code` and the first

@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use ap2ap_stream::{ErrorCode, ReadError, StreamId, WriteError};
+use ap2ap_stream::{CloseReason, ErrorCode, ReadError, StreamId, WriteError};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::error::StreamError;
+use crate::error::{ConnectionError, StreamError};
 use crate::shared::{ABANDONED, Handle};
 
 /// An ordered stream of octets in both directions.
@@ -125,16 +125,22 @@ impl ReadHalf {
             ReadState::Stopped => return Poll::Ready(Err(StreamError::Ended)),
         }
         let mut state = self.handle.shared.lock();
-        if let Some(end) = &state.end {
+        let end = state.end.clone();
+        let is_closed = state.core.is_closed();
+        let read = match (&end, state.core.stream(self.id)) {
+            // The peer's last words are read before its close is told.
+            (Some(ConnectionError::Closed(CloseReason::Peer { .. })), _) => {
+                state.core.read_rest(self.id, buf.remaining())
+            }
+            (Some(_), _) => Err(ReadError::Blocked),
+            (None, Some(mut stream)) => stream.read(buf.remaining()),
+            // The event that says why is on its way.
+            (None, None) if is_closed => Err(ReadError::Blocked),
+            (None, None) => Err(ReadError::Finished),
+        };
+        if let (Some(end), Err(_)) = (&end, &read) {
             return Poll::Ready(Err(StreamError::Connection(end.clone())));
         }
-        let is_closed = state.core.is_closed();
-        let read = match state.core.stream(self.id) {
-            Some(mut stream) => stream.read(buf.remaining()),
-            // The event that says why is on its way.
-            None if is_closed => Err(ReadError::Blocked),
-            None => Err(ReadError::Finished),
-        };
         let result = match read {
             Ok(Some(octets)) => {
                 buf.put_slice(&octets);
