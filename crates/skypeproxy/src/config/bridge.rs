@@ -29,7 +29,8 @@ const FORWARD: Key = Key {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 5] = [CARRIER.name, KEY.name, FORWARD.name, TCP_BUFFERS.name, SANDBOX.name];
+pub(super) const KEYS: [&str; 5] =
+    [CARRIER.name, KEY.name, FORWARD.name, TCP_BUFFERS.name, SANDBOX.name];
 
 /// What a bridge does.
 #[derive(Debug)]
