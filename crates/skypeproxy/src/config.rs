@@ -41,49 +41,29 @@ use crate::sandbox::Mode;
 use file::SourceFile;
 use print::Printer;
 use problem::Problems;
-
-use sources::{Environment, Key, Setting, Sources};
+use sources::{Environment, Key, Missing, Setting, Sources};
 use value::{choice, word};
 
 /// A process is attached to no more overlays at once.
 const CARRIERS_MAX: usize = 16;
 
-const CARRIER: Key = Key {
-    name: "carrier",
-    flag: "--carrier",
-    variable: "SKYPEPROXY_CARRIER",
-    remedy: "no carrier: name one with --carrier skype:unix:PATH or --carrier udp:IP:PORT",
-};
+const CARRIER: Key = Key { name: "carrier", flag: "--carrier", variable: "SKYPEPROXY_CARRIER" };
 
-const TCP_BUFFERS: Key = Key {
-    name: "tcp_buffers",
-    flag: "--tcp-buffers",
-    variable: "SKYPEPROXY_TCP_BUFFERS",
-    remedy: "no size of TCP buffers: give one with --tcp-buffers",
-};
-
-/// Asks for what clients and bridges have in common.
-fn tcp_buffers(flag: Option<TcpBuffers>, sources: &mut Sources<'_>) -> Setting<TcpBuffers> {
-    sources.value(&TCP_BUFFERS, flag).unwrap_or(Setting::default(TcpBuffers::Small))
-}
+const TCP_BUFFERS: Key =
+    Key { name: "tcp_buffers", flag: "--tcp-buffers", variable: "SKYPEPROXY_TCP_BUFFERS" };
 
 /// Names the file itself.
 const CONFIG_VARIABLE: &str = "SKYPEPROXY_CONFIG";
 
-const LOG_FORMAT: Key = Key {
-    name: "log_format",
-    flag: "--log-format",
-    variable: "SKYPEPROXY_LOG_FORMAT",
-    remedy: "no format: give one with --log-format",
+const NO_CARRIER: Missing = Missing {
+    key: &CARRIER,
+    remedy: "no carrier: name one with --carrier skype:unix:PATH or --carrier udp:IP:PORT",
 };
+const LOG_FORMAT: Key =
+    Key { name: "log_format", flag: "--log-format", variable: "SKYPEPROXY_LOG_FORMAT" };
 const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-const SANDBOX: Key = Key {
-    name: "sandbox",
-    flag: "--sandbox",
-    variable: "SKYPEPROXY_SANDBOX",
-    remedy: "no sandbox: say off, best-effort or require with --sandbox",
-};
+const SANDBOX: Key = Key { name: "sandbox", flag: "--sandbox", variable: "SKYPEPROXY_SANDBOX" };
 const SANDBOXES: [(&str, Mode); 3] =
     [("off", Mode::Off), ("best-effort", Mode::BestEffort), ("require", Mode::Require)];
 
@@ -101,7 +81,7 @@ pub(crate) trait Settings: Sized {
     fn resolve(args: Self::Args, sources: &mut Sources<'_>) -> Self;
 
     /// What is needed and nowhere said.
-    fn missing(&self) -> Vec<&'static Key>;
+    fn missing(&self) -> Vec<Missing>;
 
     /// Prints each setting.
     fn print(&self, printer: &mut Printer);
@@ -135,6 +115,11 @@ impl Value for LogFormat {
     fn to_toml(&self) -> Option<String> {
         word(*self, &LOG_FORMATS)
     }
+}
+
+/// How much may wait in the kernel on the TCP side of a client or a bridge.
+fn tcp_buffers(flag: Option<TcpBuffers>, sources: &mut Sources<'_>) -> Setting<TcpBuffers> {
+    sources.value(&TCP_BUFFERS, flag).unwrap_or(Setting::default(TcpBuffers::Small))
 }
 
 /// Which sandbox a client or a bridge enters.
@@ -184,7 +169,7 @@ impl<S: Settings> Loaded<S> {
 
     /// Why the command cannot run: what is needed and nowhere said.
     pub(crate) fn incomplete(&self) -> anyhow::Error {
-        let remedies = self.settings.missing().into_iter().map(|key| key.remedy);
+        let remedies = self.settings.missing().into_iter().map(|missing| missing.remedy);
         let error = anyhow!("{}", remedies.collect::<Vec<_>>().join("\n"));
         coded(if self.file.is_some() { Exit::Config } else { Exit::Usage }, error)
     }
@@ -207,8 +192,8 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
         Kind::Bridge => check_as::<BridgeSettings>(&source, &table),
         Kind::Overlay => check_as::<OverlaySettings>(&source, &table),
     };
-    for key in missing.or_exit(Exit::Config)? {
-        let Key { name, flag, variable, .. } = key;
+    for Missing { key, .. } in missing.or_exit(Exit::Config)? {
+        let Key { name, flag, variable } = key;
         log::say(&format!("note: no `{name}` in it; it takes {flag} or {variable} then"));
     }
     log::print(&format!("{}: {kind}, ok\n", source.name()))
@@ -217,7 +202,7 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
 fn check_as<S: Settings>(
     source: &SourceFile,
     table: &DeTable<'_>,
-) -> Result<Vec<&'static Key>, Problems> {
+) -> Result<Vec<Missing>, Problems> {
     let settings: S = resolve(S::Args::default(), Environment::Ignored, Some((source, table)))?;
     Ok(settings.missing())
 }

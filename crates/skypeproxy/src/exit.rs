@@ -89,7 +89,7 @@ impl Exit {
             Self::NoInput => "a file that was named does not exist",
             Self::Unavailable => "Skype cannot be reached, or every carrier is gone",
             Self::Internal => "an internal error; 101 after a panic: please report both",
-            Self::Os => "the system refused: a port is in use, no threads, no randomness",
+            Self::Os => "the system refused: a port in use, no threads, no sandbox",
             Self::CannotCreate => "a file or socket cannot be made, or exists already",
             Self::Io => "reading or writing failed",
             Self::Temporary => "Skype gave no answer in time: try again",

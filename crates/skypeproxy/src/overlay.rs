@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::json;
 use skype_emu::{BindError, Running, ServeError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use crate::args::OverlayArgs;
 use crate::config::{self, OverlaySettings, Settings};
@@ -20,7 +20,7 @@ pub(crate) async fn run(args: OverlayArgs) -> anyhow::Result<()> {
         return loaded.print();
     }
     let stop = signals::stop_token()?;
-    let mut asked = signal(SignalKind::user_defined1()).context("cannot listen for SIGUSR1")?;
+    let mut asked = signals::listen_for(SignalKind::user_defined1(), "SIGUSR1")?;
     let config = loaded.settings.config;
     limits::raise(limits::overlay(config.logins.len()));
     let running = skype_emu::serve(&config)

@@ -26,7 +26,8 @@ pub(crate) fn stop_token() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-fn listen_for(kind: SignalKind, name: &str) -> anyhow::Result<Signal> {
+/// Signals of a kind from now on, which do not end the process any more.
+pub(crate) fn listen_for(kind: SignalKind, name: &str) -> anyhow::Result<Signal> {
     signal(kind).with_context(|| format!("cannot listen for {name}")).or_exit(Exit::Os)
 }
 

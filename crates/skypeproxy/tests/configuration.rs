@@ -318,6 +318,7 @@ fn refuses_values_that_cannot_be() {
         refuses("client", text, &["line ", words]);
     }
     refuses("bridge", "key = \"\"", &["line 1, column 7", "path of a file"]);
+    refuses("bridge", "forward = [\"192.0.2.1:0\"]", &["line 1, column 11", "other than 0"]);
     let overlay = |rest: &str, words: &[&str]| refuses("overlay", format!("{LOGINS}{rest}"), words);
     overlay("[link]\nloss = 1.5", &["line 8, column 8", "from 0 to 1"]);
     overlay("[link]\nloss = nan", &["line 8, column 8", "from 0 to 1"]);
@@ -433,6 +434,16 @@ fn the_examples_are_right() {
         assert!(stdout.contains(&format!(" {kind}'s configuration, ok")), "{stdout}");
         // Nothing is left to a note: what a file can say, it says.
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_examples_of_client_and_bridge_have_every_key() {
+    for kind in ["client", "bridge"] {
+        let file = examples().join(format!("{kind}.toml"));
+        let printed = printed(&[kind, "--config", file.to_str().unwrap()], &[]);
+        assert!(printed.contains("line "), "{printed}");
+        assert!(!printed.contains("# default") && !printed.contains("is not set"), "{printed}");
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use tunnel::TcpBuffers;
 
 use super::print::Printer;
-use super::sources::{Key, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings, TCP_BUFFERS};
+use super::sources::{Key, Missing, Setting, Sources};
+use super::{CARRIER, CARRIERS_MAX, Kind, NO_CARRIER, SANDBOX, Settings, TCP_BUFFERS};
 use crate::args::{BridgeArgs, FileArgs};
 use crate::carriers::CarrierSpec;
 use crate::sandbox::Mode;
@@ -15,16 +15,15 @@ use crate::sandbox::Mode;
 /// A bridge has no more targets: each request is looked up among them.
 const FORWARDS_MAX: usize = 1024;
 
-const KEY: Key = Key {
-    name: "key",
-    flag: "--key",
-    variable: "SKYPEPROXY_KEY",
+const KEY: Key = Key { name: "key", flag: "--key", variable: "SKYPEPROXY_KEY" };
+const FORWARD: Key = Key { name: "forward", flag: "--forward", variable: "SKYPEPROXY_FORWARD" };
+
+const NO_KEY: Missing = Missing {
+    key: &KEY,
     remedy: "no key: name its file with --key; `skypeproxy keygen` makes one",
 };
-const FORWARD: Key = Key {
-    name: "forward",
-    flag: "--forward",
-    variable: "SKYPEPROXY_FORWARD",
+const NO_FORWARD: Missing = Missing {
+    key: &FORWARD,
     remedy: "no target: name where connections may go with --forward IP:PORT",
 };
 
@@ -51,22 +50,24 @@ impl Settings for BridgeSettings {
     }
 
     fn resolve(args: BridgeArgs, sources: &mut Sources<'_>) -> Self {
-        Self {
+        let settings = Self {
             carriers: sources.list(&CARRIER, args.carriers, CARRIERS_MAX),
             key: sources.value(&KEY, args.key),
             forwards: sources.list(&FORWARD, args.forwards, FORWARDS_MAX),
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             sandbox: super::sandbox(&args.sandbox, sources),
-        }
+        };
+        settings.check_ports(sources);
+        settings
     }
 
-    fn missing(&self) -> Vec<&'static Key> {
+    fn missing(&self) -> Vec<Missing> {
         let all = [
-            (&CARRIER, self.carriers.is_some()),
-            (&KEY, self.key.is_some()),
-            (&FORWARD, self.forwards.is_some()),
+            (self.carriers.is_some(), NO_CARRIER),
+            (self.key.is_some(), NO_KEY),
+            (self.forwards.is_some(), NO_FORWARD),
         ];
-        all.into_iter().filter(|(_, is_set)| !is_set).map(|(key, _)| key).collect()
+        all.into_iter().filter(|(is_set, _)| !is_set).map(|(_, missing)| missing).collect()
     }
 
     fn print(&self, printer: &mut Printer) {
@@ -75,5 +76,16 @@ impl Settings for BridgeSettings {
         printer.list(&FORWARD, self.forwards.as_ref());
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&SANDBOX, Some(&self.sandbox));
+    }
+}
+
+impl BridgeSettings {
+    /// Port 0 is where nobody can be.
+    fn check_ports(&self, sources: &mut Sources<'_>) {
+        let Some(forwards) = &self.forwards else { return };
+        if let Some(nowhere) = forwards.value.iter().find(|target| target.port() == 0) {
+            let what = format!("expected targets with a port other than 0, found {nowhere}");
+            sources.problem(forwards.origin.clone(), what);
+        }
     }
 }

@@ -7,8 +7,8 @@ use carrier::PeerId;
 use tunnel::TcpBuffers;
 
 use super::print::Printer;
-use super::sources::{Key, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, SANDBOX, Settings, TCP_BUFFERS};
+use super::sources::{Key, Missing, Setting, Sources};
+use super::{CARRIER, CARRIERS_MAX, Kind, NO_CARRIER, SANDBOX, Settings, TCP_BUFFERS};
 use crate::args::{ClientArgs, FileArgs};
 use crate::carriers::CarrierSpec;
 use crate::sandbox::Mode;
@@ -20,24 +20,17 @@ const BRIDGES_MAX: usize = 64;
 pub(crate) const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1080);
 
-const BRIDGE: Key = Key {
-    name: "bridge",
-    flag: "--bridge",
-    variable: "SKYPEPROXY_BRIDGE",
+const BRIDGE: Key = Key { name: "bridge", flag: "--bridge", variable: "SKYPEPROXY_BRIDGE" };
+const BRIDGE_KEY: Key =
+    Key { name: "bridge_key", flag: "--bridge-key", variable: "SKYPEPROXY_BRIDGE_KEY" };
+const LISTEN: Key = Key { name: "listen", flag: "--listen", variable: "SKYPEPROXY_LISTEN" };
+
+const NO_BRIDGE: Missing = Missing {
+    key: &BRIDGE,
     remedy: "no bridge: name one with --bridge skype:LOGIN or --bridge udp:IP:PORT",
 };
-const BRIDGE_KEY: Key = Key {
-    name: "bridge_key",
-    flag: "--bridge-key",
-    variable: "SKYPEPROXY_BRIDGE_KEY",
-    remedy: "no key: give the bridge's public key with --bridge-key",
-};
-const LISTEN: Key = Key {
-    name: "listen",
-    flag: "--listen",
-    variable: "SKYPEPROXY_LISTEN",
-    remedy: "no address to listen on: give one with --listen",
-};
+const NO_BRIDGE_KEY: Missing =
+    Missing { key: &BRIDGE_KEY, remedy: "no key: give the bridge's public key with --bridge-key" };
 
 /// What may stand at the top of a client's file.
 pub(super) const KEYS: [&str; 6] =
@@ -75,13 +68,13 @@ impl Settings for ClientSettings {
         settings
     }
 
-    fn missing(&self) -> Vec<&'static Key> {
+    fn missing(&self) -> Vec<Missing> {
         let all = [
-            (&CARRIER, self.carriers.is_some()),
-            (&BRIDGE, self.bridges.is_some()),
-            (&BRIDGE_KEY, self.bridge_key.is_some()),
+            (self.carriers.is_some(), NO_CARRIER),
+            (self.bridges.is_some(), NO_BRIDGE),
+            (self.bridge_key.is_some(), NO_BRIDGE_KEY),
         ];
-        all.into_iter().filter(|(_, is_set)| !is_set).map(|(key, _)| key).collect()
+        all.into_iter().filter(|(is_set, _)| !is_set).map(|(_, missing)| missing).collect()
     }
 
     fn print(&self, printer: &mut Printer) {

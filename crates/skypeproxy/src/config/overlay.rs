@@ -10,7 +10,7 @@ use toml::de::DeValue;
 
 use super::print::Printer;
 use super::problem::Origin;
-use super::sources::{Key, Setting, Sources};
+use super::sources::{Key, Missing, Setting, Sources};
 use super::table::Table;
 use super::value::{Value, choice, expected, listed, shown, word};
 use super::{Kind, Settings, near};
@@ -19,18 +19,8 @@ use crate::args::{FileArgs, OverlayArgs};
 /// No more pairs of logins have a link of their own: a file of all of them is at its limit anyway.
 const LINKS_MAX: usize = 8192;
 
-const SEED: Key = Key {
-    name: "seed",
-    flag: "--seed",
-    variable: "SKYPEPROXY_SEED",
-    remedy: "no seed: give one with --seed",
-};
-const LOGIN: Key = Key {
-    name: "login",
-    flag: "--config",
-    variable: "SKYPEPROXY_CONFIG",
-    remedy: "no login: name a file that has [[login]] with --config",
-};
+const SEED: Key = Key { name: "seed", flag: "--seed", variable: "SKYPEPROXY_SEED" };
+const LOGIN: Key = Key { name: "login", flag: "--config", variable: "SKYPEPROXY_CONFIG" };
 const LINK: &str = "link";
 const LINK_BETWEEN: &str = "link_between";
 
@@ -81,8 +71,12 @@ impl Settings for OverlaySettings {
         Self { config, seed, origins: sources.origins() }
     }
 
-    fn missing(&self) -> Vec<&'static Key> {
-        if self.config.logins.is_empty() { vec![&LOGIN] } else { Vec::new() }
+    fn missing(&self) -> Vec<Missing> {
+        let missing = Missing {
+            key: &LOGIN,
+            remedy: "no login: name a file that has [[login]] with --config FILE",
+        };
+        if self.config.logins.is_empty() { vec![missing] } else { Vec::new() }
     }
 
     fn print(&self, printer: &mut Printer) {

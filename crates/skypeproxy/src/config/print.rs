@@ -65,7 +65,7 @@ impl Printer {
     }
 
     fn unset(&mut self, key: &Key) {
-        let Key { name, flag, variable, .. } = key;
+        let Key { name, flag, variable } = key;
         self.line(&format!("# {name} is not set: {flag}, {variable} or {name} = here"));
     }
 }

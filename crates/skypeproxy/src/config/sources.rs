@@ -1,4 +1,7 @@
 //! The four places a setting can come from, asked in order: command line, environment, file, default.
+//!
+//! clap could read the environment as well, but names the flag where a variable is wrong, and takes
+//! an empty one for a value.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +23,13 @@ pub(crate) struct Key {
     pub(crate) flag: &'static str,
     /// In the environment.
     pub(crate) variable: &'static str,
-    /// What to do if it is missing.
+}
+
+/// A setting that is needed and nowhere said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missing {
+    pub(crate) key: &'static Key,
+    /// What to do about it.
     pub(crate) remedy: &'static str,
 }
 
