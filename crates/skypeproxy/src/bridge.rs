@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use ap2ap_stream::SecretKey;
 use tracing::info;
-use tunnel::{Bridge, Ended, ForwardList};
+use tunnel::{Attachment, Bridge, Ended, ForwardList};
 
 use crate::args::BridgeArgs;
 use crate::carriers::CarrierSpec;
 use crate::config::{self, BridgeSettings};
 use crate::exit::{Exit, OrExit};
 use crate::sandbox::{self, Reach};
-use crate::{block_on, carriers, key_file, limits, log, signals};
+use crate::{block_on, carriers, key_file, limits, log, notify, signals};
 
 pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
@@ -51,6 +51,7 @@ async fn serve(
     log::say(&format!("this bridge's public key: {}", key.public()));
     info!(carriers = attachments.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
+    notify::ready(attachments.iter().map(Attachment::watch).collect());
     match Bridge::new(attachments, forwards).run(stop).await {
         Ended::Stopped => Ok(()),
         Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),

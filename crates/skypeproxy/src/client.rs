@@ -14,7 +14,7 @@ use crate::carriers::CarrierSpec;
 use crate::config::{self, ClientSettings, Origin};
 use crate::exit::{Exit, OrExit};
 use crate::sandbox::{self, Reach};
-use crate::{block_on, carriers, limits, log, signals};
+use crate::{block_on, carriers, limits, log, notify, signals};
 
 pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
@@ -62,9 +62,13 @@ struct Plan {
 async fn serve(plan: Plan) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let front = listen_socks(plan.listen, plan.tcp_buffers)?;
-    let session = session(&plan.carriers, plan.bridges, plan.key).await?;
+    let attachments = attach(&plan.carriers, &plan.key).await?;
+    let presence = attachments.iter().map(|(_, attachment)| attachment.watch()).collect();
+    let session = Session::new(attachments, plan.bridges, plan.key);
+    let session = session.context("no session").or_exit(Exit::Unavailable)?;
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
+    notify::ready(presence);
     match Client::new(session).with_tcp_buffers(plan.tcp_buffers).run(front, stop).await {
         Ended::Stopped => Ok(()),
         Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
@@ -78,15 +82,15 @@ pub(crate) fn listen_socks(listen: SocketAddr, buffers: TcpBuffers) -> anyhow::R
     bound.context("no SOCKS proxy").or_exit(Exit::Os)
 }
 
-async fn session(
+/// Attaches to each carrier; the bridge's peers of its scheme are reached there.
+async fn attach(
     specs: &[CarrierSpec],
-    peers: Vec<PeerId>,
-    key: PublicKey,
-) -> anyhow::Result<Session> {
-    let mut attachments: Vec<(String, Attachment)> = Vec::new();
+    key: &PublicKey,
+) -> anyhow::Result<Vec<(String, Attachment)>> {
+    let mut attachments = Vec::new();
     for spec in specs {
-        let attachment = carriers::attach_client(spec, &key).await?;
+        let attachment = carriers::attach_client(spec, key).await?;
         attachments.push((spec.scheme().to_owned(), attachment));
     }
-    Session::new(attachments, peers, key).context("no session").or_exit(Exit::Unavailable)
+    Ok(attachments)
 }

@@ -11,6 +11,7 @@ mod help;
 mod key_file;
 mod limits;
 mod log;
+mod notify;
 mod overlay;
 mod sandbox;
 mod signals;

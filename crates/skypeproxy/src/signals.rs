@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::exit::{Exit, OrExit};
+use crate::notify;
 
 /// The exit code of a process that a signal ended, less the signal's number (POSIX shells).
 const SIGNAL_EXIT_BASE: i32 = 128;
@@ -19,6 +20,7 @@ pub(crate) fn stop_token() -> anyhow::Result<CancellationToken> {
     tokio::spawn(async move {
         let first = next(&mut interrupt, &mut terminate).await;
         info!(signal = first, "stopping; a second signal ends at once");
+        notify::stopping();
         token.cancel();
         let second = next(&mut interrupt, &mut terminate).await;
         std::process::exit(SIGNAL_EXIT_BASE + second);

@@ -70,8 +70,9 @@ impl Attachment {
         self.endpoint.borrow().clone()
     }
 
-    /// Follows the endpoint through its losses.
-    pub(crate) fn watch(&self) -> watch::Receiver<Option<Endpoint>> {
+    /// Follows the endpoint through its losses: there is none while the carrier is gone.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Option<Endpoint>> {
         self.endpoint.subscribe()
     }
 
