@@ -1,6 +1,7 @@
-//! The chores of the project: `cargo xtask tidy`, `test`, `tor-net`.
+//! The chores of the project: `cargo xtask tidy`, `test`, `tor-net`, `dist`.
 #![expect(clippy::print_stdout, reason = "telling the developer is what chores are for")]
 
+mod dist;
 mod layers;
 mod test;
 mod tidy;
@@ -8,6 +9,7 @@ mod tor_net;
 mod tree;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -32,6 +34,13 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
+    /// Build what a packager takes: binary, man pages, completions, units, examples, as a tree and an
+    /// archive
+    Dist {
+        /// Where it goes [default: dist, where cargo puts what it builds]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Run everything that tells whether the project works
     Test {
         /// Also what takes long: ignored tests, eight times the cases per property, every bench once
@@ -51,6 +60,7 @@ fn main() -> Result<ExitCode> {
     let outcome = match Args::parse().chore {
         Chore::Tidy => tidy::run(&root)?,
         Chore::TorNet { words } => return tor_net::pass_on(&root, &words),
+        Chore::Dist { out } => dist::run(&root, out)?,
         Chore::Test { all } => {
             test::run(&root, if all { test::Extent::All } else { test::Extent::Usual })?
         }

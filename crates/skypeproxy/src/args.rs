@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ap2ap_stream::PublicKey;
 use carrier::PeerId;
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap_complete::Shell;
 use tunnel::TcpBuffers;
 
 use crate::carriers::CarrierSpec;
@@ -57,6 +58,12 @@ pub(crate) enum Command {
     /// Make a bridge's key: the secret goes to a file, the public key to stdout.
     #[command(after_long_help = help::KEYGEN.text())]
     Keygen(KeygenArgs),
+    /// Print the completions of a shell, for its directory of completions.
+    #[command(after_long_help = help::COMPLETIONS.text())]
+    Completions(CompletionsArgs),
+    /// Write all completions and man pages, as `cargo xtask dist` does.
+    #[command(hide = true)]
+    Generate(GenerateArgs),
     /// Look at configuration files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -67,6 +74,20 @@ pub(crate) enum ConfigCommand {
     /// Say whether a file is right, and if not, each thing that is wrong with its line.
     #[command(after_long_help = help::CONFIG_CHECK.text())]
     Check(CheckArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GenerateArgs {
+    /// The directory to write to.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -118,6 +118,15 @@ pub(crate) const KEYGEN: Extra = Extra {
     examples: &["skypeproxy keygen --out bridge.key > bridge.pub"],
 };
 
+pub(crate) const COMPLETIONS: Extra = Extra {
+    variables: &[],
+    files: &[],
+    examples: &[
+        "skypeproxy completions bash > /etc/bash_completion.d/skypeproxy",
+        "skypeproxy completions fish > ~/.config/fish/completions/skypeproxy.fish",
+    ],
+};
+
 pub(crate) const CONFIG_CHECK: Extra = Extra {
     variables: &[],
     files: &[],

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod demo;
 mod exit;
+mod generate;
 mod help;
 mod key_file;
 mod limits;
@@ -56,6 +57,8 @@ fn refused(error: &clap::Error) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Keygen(args) => key_file::generate(&args.out),
+        Command::Completions(args) => generate::completions(args.shell),
+        Command::Generate(args) => generate::all(&args.out),
         Command::Config(ConfigCommand::Check(args)) => config::check(&args),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Overlay(args) => block_on(overlay::run(args)),
