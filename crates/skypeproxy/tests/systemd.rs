@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::place::Place;
-use common::web_server;
+use common::{curl, web_server};
 
 const UNITS: [&str; 2] = ["skypeproxy-client.service", "skypeproxy-bridge.service"];
 
@@ -81,6 +81,23 @@ fn a_bridge_says_when_it_is_ready() {
     manager.wait_for("READY=1");
     assert!(bridge.stop().success());
     manager.wait_for("STOPPING=1");
+}
+
+#[test]
+fn a_manager_that_does_not_read_holds_up_nobody() {
+    let web = web_server(b"x".to_vec());
+    let mut place = Place::new("rtt_ms = 10", &[web]);
+    let _overlay = place.overlay();
+    let _bridge = place.bridge();
+    let path = place.path("notify");
+    let _never_read = Manager::at(&path);
+    place.set("NOTIFY_SOCKET", path.to_str().unwrap());
+    // Its queue is full at once.
+    place.set("WATCHDOG_USEC", "2000");
+    let (client, socks) = place.client();
+    let (code, body, stderr) = curl(&["--socks5", &socks, &format!("http://{web}/")]);
+    assert_eq!((code, body.as_slice()), (0, b"x".as_slice()), "{stderr}");
+    assert!(client.stop().success());
 }
 
 #[test]
