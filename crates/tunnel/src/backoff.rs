@@ -6,7 +6,11 @@ use std::time::Duration;
 /// Before the second attempt. The first one is made at once.
 const FIRST: Duration = Duration::from_millis(250);
 
-/// Waits that double from [`FIRST`] to a limit, each shortened by up to a half at random: clients
+/// Each wait is so much longer than the one before: by half, so that what was away for a while is
+/// found again after about as long a while more at the most.
+const GROWTH: f64 = 1.5;
+
+/// Waits that grow from [`FIRST`] to a limit, each shortened by up to a half at random: clients
 /// that lost one bridge must not all come back at once.
 #[derive(Debug)]
 pub(crate) struct Backoff {
@@ -27,7 +31,7 @@ impl Backoff {
     /// How long to wait before the next attempt.
     pub(crate) fn wait(&mut self) -> Duration {
         let wait = self.next;
-        self.next = (wait * 2).min(self.max);
+        self.next = wait.mul_f64(GROWTH).min(self.max);
         wait.mul_f64(1.0 - share() / 2.0)
     }
 }
@@ -43,10 +47,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_limit_less_a_half_at_most() {
-        let max = Duration::from_secs(2);
+    fn waits_grow_up_to_the_limit_less_a_half_at_most() {
+        let max = Duration::from_millis(600);
         let mut backoff = Backoff::up_to(max);
-        for full in [250, 500, 1000, 2000, 2000, 2000].map(Duration::from_millis) {
+        for full in [250_000, 375_000, 562_500, 600_000, 600_000].map(Duration::from_micros) {
             let wait = backoff.wait();
             assert!((full / 2..=full).contains(&wait), "{wait:?} of {full:?}");
         }
