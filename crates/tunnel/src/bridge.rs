@@ -1,15 +1,15 @@
 //! The far end: takes streams, dials their targets, carries octets.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ap2ap_tokio::{Connection, Endpoint, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error_span, info};
+use tracing::{Instrument, debug, error_span, info, warn};
 use tunnel_proto::{Answer, Cause, Open};
 
 use crate::Ended;
@@ -23,6 +23,12 @@ pub const STREAMS_MAX: usize = 2048;
 
 /// A stream whose opening message takes longer is reset.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Octets that a client may send before it has its answer, as far as they are read.
+const AHEAD_OCTETS_MAX: usize = 8 * 1024;
+
+/// A fault of this machine's that lasts is told this often.
+const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// The far end of the tunnel.
 #[derive(Debug)]
@@ -115,16 +121,26 @@ async fn serve_connection(
 
 async fn serve_stream(mut stream: Stream, forward: &ForwardList) {
     let opened = timeout(OPEN_TIMEOUT, read_open(&mut stream)).await;
-    let Ok(Some((open, ahead))) = opened else {
+    let Ok(Some((open, mut ahead))) = opened else {
         debug!("no opening message");
         stream.reset(code::BAD_OPEN);
         stream.stop(code::BAD_OPEN);
         return;
     };
-    let mut tcp = match forward.dial(&open.target).await {
+    let dialled = tokio::select! {
+        dialled = forward.dial(&open.target) => dialled,
+        () = client_gone(&mut stream, &mut ahead) => {
+            debug!("the client left while its target was being dialled");
+            return;
+        }
+    };
+    let mut tcp = match dialled {
         Ok(tcp) => tcp,
         Err(cause) => {
             debug!(?cause, "not connected");
+            if cause == Cause::BridgeFailure {
+                warn_of_failure();
+            }
             refuse(stream, cause).await;
             return;
         }
@@ -157,6 +173,31 @@ async fn read_open(stream: &mut Stream) -> Option<(Open, Vec<u8>)> {
         if stream.read_buf(&mut input).await.ok()? == 0 {
             return None;
         }
+    }
+}
+
+/// Waits until the client gives its stream up. What it sends ahead meanwhile is kept, up to a limit:
+/// after that only the answer tells whether it is still there.
+async fn client_gone(stream: &mut Stream, ahead: &mut Vec<u8>) {
+    while ahead.len() < AHEAD_OCTETS_MAX {
+        match stream.read_buf(ahead).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(_) => return,
+        }
+    }
+    std::future::pending().await
+}
+
+/// Says that this machine is at fault, once a minute at the most: it is likely to go on.
+fn warn_of_failure() {
+    static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+        *said = Some(Instant::now());
+        warn!(
+            "targets cannot be dialled: raise the limit of open files (ulimit -n) if it is reached"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod backoff;
 mod bridge;
 mod client;
 mod dial;
+mod lease;
 mod session;
 mod splice;
 mod tcp;

@@ -2,7 +2,7 @@
 //! and doubled when it falls silent.
 //!
 //! ```text
-//!            ┌──────────── wait: 0.25 s, 0.5 s … 10 s; 2 s while requests wait ────────────┐
+//!            ┌─────────── wait: 0.25 s to 10 s, to 2 s while requests wait ───────────────┐
 //!            ▼                                                                             │
 //!   connect to the next address ──► ready ──► up ── closed, path down ─────────────────────┤
 //!            │ unreachable, unanswered         │ silent for some round trips               │
@@ -13,7 +13,6 @@
 //! ```
 
 use std::fmt::Write;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +26,7 @@ use tracing::{debug, info, warn};
 
 use crate::attach::{AttachError, Attachment, keep_all};
 use crate::backoff::Backoff;
+use crate::lease::{Lease, Waiting};
 
 /// Between attempts to connect while nobody asks for anything.
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 const RETRY_WANTED: Duration = Duration::from_secs(2);
 
 /// Attempts are never closer than this, however many requests come.
-const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MIN: Duration = Duration::from_millis(250);
 
 /// A connection that was lost sooner than this after it came up is no reason to hope.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -97,21 +97,6 @@ enum ConnectionLack {
     Connect(#[from] ConnectError),
 }
 
-/// The connection that requests use at a time.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    pub(crate) connection: Connection,
-    changes: watch::Receiver<Option<Connection>>,
-}
-
-impl Lease {
-    /// Waits until requests had better use another connection.
-    pub(crate) async fn superseded(&mut self) {
-        // The sender lives as long as the session, and leases are not longer.
-        let _ = self.changes.changed().await;
-    }
-}
-
 impl Session {
     /// A session with the bridge that has `key` and is reached at any of `peers`, each through the
     /// attachment of its scheme.
@@ -162,7 +147,7 @@ impl Session {
         let found = timeout(CONNECTION_WAIT, changes.wait_for(is_alive)).await.ok()?.ok()?;
         let connection = found.clone()?;
         drop(found);
-        Some(Lease { connection, changes })
+        Some(Lease::new(connection, changes))
     }
 
     /// Keeps carriers and a connection up, until there is no hope for any carrier.
@@ -204,7 +189,7 @@ impl Session {
         let wait = if is_wanted { wait.min(RETRY_WANTED) } else { wait };
         tokio::select! {
             () = sleep(wait.saturating_sub(least)) => {}
-            () = self.wanted.notified() => {}
+            () = self.wanted.notified() => backoff.reset(),
         }
     }
 
@@ -300,22 +285,6 @@ impl Session {
     fn note_connected(&self) {
         info!("connected to the bridge");
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner).said = None;
-    }
-}
-
-/// Counts a request for as long as it waits.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,93 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::time::Duration;
 
-use ap2ap_stream::{Config, SecretKey};
-use ap2ap_tokio::Endpoint;
-use carrier::{Carrier, Faults, Faulty, MemoryCarrier};
-use socks_front::Acceptor;
+use carrier::{Faults, Faulty, MemoryCarrier};
+use support::{HANG, Tunnel, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tunnel::{Bridge, Client, Ended, ForwardList, Session};
-
-/// Only a hang takes longer.
-const HANG: Duration = Duration::from_secs(60);
-
-struct Tunnel {
-    socks: SocketAddr,
-    stop: CancellationToken,
-    tasks: [JoinHandle<Ended>; 2],
-}
-
-impl Tunnel {
-    async fn start(targets: &[SocketAddr]) -> Self {
-        let (near, far) = MemoryCarrier::pair();
-        Self::over(near, far, targets).await
-    }
-
-    async fn over(
-        near: impl Carrier + 'static,
-        far: impl Carrier + 'static,
-        targets: &[SocketAddr],
-    ) -> Self {
-        let secret = SecretKey::from_octets([7; 32]);
-        let bridge = Endpoint::bridge(far, secret.clone(), Config::default());
-        let bridge = Bridge::new(vec![bridge.into()], ForwardList::new(targets.iter().copied()));
-        let client = Endpoint::client(near, Config::default());
-        let peers = vec!["memory:bridge".parse().unwrap()];
-        let endpoints = vec![("memory".to_owned(), client.into())];
-        let session = Session::new(endpoints, peers, secret.public()).unwrap();
-        let front = Acceptor::bind("127.0.0.1:0".parse().unwrap(), socks_front::Config::default());
-        let front = front.await.unwrap();
-        let socks = front.local_addr();
-        let stop = CancellationToken::new();
-        let tasks = [
-            tokio::spawn(bridge.run(stop.clone())),
-            tokio::spawn(Client::new(session).run(front, stop.clone())),
-        ];
-        Self { socks, stop, tasks }
-    }
-
-    /// Asks for a target; the connection and the reply.
-    async fn ask(&self, target: SocketAddr) -> (TcpStream, [u8; 10]) {
-        let SocketAddr::V4(target) = target else { panic!("IPv4 targets only") };
-        let mut tcp = TcpStream::connect(self.socks).await.unwrap();
-        let mut request = vec![5, 1, 0, 5, 1, 0, 1];
-        request.extend_from_slice(&target.ip().octets());
-        request.extend_from_slice(&target.port().to_be_bytes());
-        tcp.write_all(&request).await.unwrap();
-        let mut method = [0; 2];
-        tcp.read_exact(&mut method).await.unwrap();
-        let mut reply = [0; 10];
-        timeout(HANG, tcp.read_exact(&mut reply)).await.unwrap().unwrap();
-        (tcp, reply)
-    }
-
-    async fn connect(&self, target: SocketAddr) -> TcpStream {
-        let (tcp, reply) = self.ask(target).await;
-        assert_eq!(reply[1], 0, "refused with code {}", reply[1]);
-        tcp
-    }
-
-    async fn finish(self) {
-        self.stop.cancel();
-        for task in self.tasks {
-            assert!(matches!(timeout(HANG, task).await.unwrap().unwrap(), Ended::Stopped));
-        }
-    }
-}
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    (listener, addr)
-}
 
 #[tokio::test]
 async fn each_direction_ends_by_itself() {
@@ -154,7 +76,7 @@ async fn a_client_that_leaves_while_connecting_takes_its_stream_along() {
     let (listener, addr) = listen().await;
     let tunnel = Tunnel::start(&[addr]).await;
     for _ in 0..20 {
-        let mut tcp = TcpStream::connect(tunnel.socks).await.unwrap();
+        let mut tcp = TcpStream::connect(tunnel.socks()).await.unwrap();
         tcp.write_all(&[5, 1, 0]).await.unwrap();
     }
     // The tunnel still serves.

@@ -1,0 +1,100 @@
+//! A client and a bridge in one process, and what a SOCKS client does with them.
+#![allow(clippy::allow_attributes, reason = "what is unused differs by test file")]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ap2ap_stream::{Config, SecretKey};
+use ap2ap_tokio::Endpoint;
+use carrier::{Carrier, MemoryCarrier};
+use socks_front::Acceptor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tunnel::{Bridge, Client, Ended, ForwardList, Session};
+
+/// Only a hang takes longer.
+pub(crate) const HANG: Duration = Duration::from_secs(60);
+
+pub(crate) struct Tunnel {
+    socks: SocketAddr,
+    stop: CancellationToken,
+    tasks: [JoinHandle<Ended>; 2],
+}
+
+impl Tunnel {
+    pub(crate) async fn start(targets: &[SocketAddr]) -> Self {
+        let (near, far) = MemoryCarrier::pair();
+        Self::over(near, far, targets).await
+    }
+
+    pub(crate) async fn over(
+        near: impl Carrier + 'static,
+        far: impl Carrier + 'static,
+        targets: &[SocketAddr],
+    ) -> Self {
+        let secret = SecretKey::from_octets([7; 32]);
+        let bridge = Endpoint::bridge(far, secret.clone(), Config::default());
+        let bridge = Bridge::new(vec![bridge.into()], ForwardList::new(targets.iter().copied()));
+        let client = Endpoint::client(near, Config::default());
+        let peers = vec!["memory:bridge".parse().unwrap()];
+        let endpoints = vec![("memory".to_owned(), client.into())];
+        let session = Session::new(endpoints, peers, secret.public()).unwrap();
+        let front = Acceptor::bind("127.0.0.1:0".parse().unwrap(), socks_front::Config::default());
+        let front = front.await.unwrap();
+        let socks = front.local_addr();
+        let stop = CancellationToken::new();
+        let tasks = [
+            tokio::spawn(bridge.run(stop.clone())),
+            tokio::spawn(Client::new(session).run(front, stop.clone())),
+        ];
+        Self { socks, stop, tasks }
+    }
+
+    /// Asks for a target; the connection and the reply.
+    pub(crate) async fn ask(&self, target: SocketAddr) -> (TcpStream, [u8; 10]) {
+        let mut tcp = TcpStream::connect(self.socks).await.unwrap();
+        tcp.write_all(&request(target)).await.unwrap();
+        let mut method = [0; 2];
+        tcp.read_exact(&mut method).await.unwrap();
+        let mut reply = [0; 10];
+        timeout(HANG, tcp.read_exact(&mut reply)).await.unwrap().unwrap();
+        (tcp, reply)
+    }
+
+    pub(crate) async fn connect(&self, target: SocketAddr) -> TcpStream {
+        let (tcp, reply) = self.ask(target).await;
+        assert_eq!(reply[1], 0, "refused with code {}", reply[1]);
+        tcp
+    }
+
+    pub(crate) fn socks(&self) -> SocketAddr {
+        self.socks
+    }
+
+    pub(crate) async fn finish(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            assert!(matches!(timeout(HANG, task).await.unwrap().unwrap(), Ended::Stopped));
+        }
+    }
+}
+
+/// A listener on a free port.
+pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    (listener, addr)
+}
+
+/// A SOCKS 5 client's greeting and request at once.
+pub(crate) fn request(target: SocketAddr) -> Vec<u8> {
+    let SocketAddr::V4(target) = target else { panic!("IPv4 targets only") };
+    let mut request = vec![5, 1, 0, 5, 1, 0, 1];
+    request.extend_from_slice(&target.ip().octets());
+    request.extend_from_slice(&target.port().to_be_bytes());
+    request
+}
