@@ -1,6 +1,6 @@
 //! The bridge's secret key on disk: mode 0600, never overwritten, refused if others may read it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -25,6 +25,10 @@ pub(crate) fn generate(path: &Path) -> anyhow::Result<()> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path);
     let mut file = opened.map_err(|error| cannot_make(path, error))?;
     let written = writeln!(file, "{}", key.to_file_text()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key is none, and would be in the way of the next one.
+        let _ = fs::remove_file(path);
+    }
     written.with_context(|| format!("cannot write {name}")).or_exit(Exit::Io)?;
     log::say(&format!("the secret key is in {name}; this is the public key:"));
     log::print(&format!("{}\n", key.public()))
