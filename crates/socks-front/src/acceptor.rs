@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
-use tokio::time;
+use tokio::time::{self, Instant};
 use tracing::{debug, error, trace, warn};
 
 use crate::request::{Request, close_gently};
@@ -24,7 +24,8 @@ pub struct Config {
     /// How long a whole handshake may take. A client on this machine takes a millisecond, one behind a slow
     /// and lossy link a few seconds.
     pub handshake_timeout: Duration,
-    /// How many handshakes may be going on at once; with one more, the oldest gives way.
+    /// How many handshakes may be going on at once. Further clients wait in the listener's queue until
+    /// one is through, or the oldest has had a quarter of a second and gives way.
     pub half_open_max: usize,
 }
 
@@ -181,14 +182,18 @@ pub struct Acceptor {
     local_addr: SocketAddr,
     config: Config,
     handshakes: JoinSet<Result<Request, AcceptError>>,
-    /// Oldest first. Never above [`Config::half_open_max`].
-    half_open: VecDeque<AbortHandle>,
+    /// Since when, oldest first. Never above [`Config::half_open_max`].
+    half_open: VecDeque<(Instant, AbortHandle)>,
     /// A descriptor to give up when there are none left, so that a client can be taken and closed rather
     /// than left hanging in the backlog, over which the listener would stay readable and we would spin.
     reserve: Option<UdpSocket>,
     /// A shortage has been reported, and no client could be taken since.
     short: bool,
 }
+
+/// A handshake is not given up for another client before it has had this long: in a burst of clients
+/// who mean it, all are through within.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// How long to wait when descriptors are short and the reserve is gone too.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
@@ -237,6 +242,7 @@ impl Acceptor {
     /// Waits for the next request. May be dropped while waiting; no client is lost by it.
     pub async fn accept(&mut self) -> Request {
         loop {
+            let room_at = self.room_at();
             tokio::select! {
                 biased;
                 Some(done) = self.handshakes.join_next_with_id() => {
@@ -244,7 +250,7 @@ impl Acceptor {
                         return request;
                     }
                 }
-                accepted = self.listener.accept() => match accepted {
+                accepted = accept_at(&self.listener, room_at) => match accepted {
                     Ok((stream, _)) => self.start(stream),
                     Err(error) => self.bear(&error).await,
                 },
@@ -268,7 +274,7 @@ impl Acceptor {
         self.short = false;
         // Those who mean it are through in a round trip: the oldest is the likeliest to be idle.
         while self.half_open.len() >= self.config.half_open_max.max(1) {
-            let Some(oldest) = self.half_open.pop_front() else { break };
+            let Some((_, oldest)) = self.half_open.pop_front() else { break };
             oldest.abort();
             debug!(
                 half_open_max = self.config.half_open_max,
@@ -277,7 +283,13 @@ impl Acceptor {
         }
         let config = self.config.clone();
         let handle = self.handshakes.spawn(async move { accept(stream, &config).await });
-        self.half_open.push_back(handle);
+        self.half_open.push_back((Instant::now(), handle));
+    }
+
+    /// When there is room for one more client, if not now.
+    fn room_at(&self) -> Option<Instant> {
+        let is_full = self.half_open.len() >= self.config.half_open_max.max(1);
+        self.half_open.front().filter(|_| is_full).map(|(since, _)| *since + GRACE)
     }
 
     fn finish(
@@ -293,7 +305,7 @@ impl Acceptor {
                 (error.id(), None)
             }
         };
-        self.half_open.retain(|handle| handle.id() != id);
+        self.half_open.retain(|(_, handle)| handle.id() != id);
         match result? {
             Ok(request) => Some(request),
             // A port scanner or a client's probe (nc opens and drops one).
@@ -330,6 +342,16 @@ impl Acceptor {
             self.reserve = reserve();
         }
     }
+}
+
+async fn accept_at(
+    listener: &TcpListener,
+    at: Option<Instant>,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    if let Some(at) = at {
+        time::sleep_until(at).await;
+    }
+    listener.accept().await
 }
 
 fn remedy(error: &io::Error) -> &'static str {

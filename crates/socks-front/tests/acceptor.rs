@@ -170,6 +170,22 @@ async fn half_open_clients_are_capped_and_the_newest_get_through() {
 }
 
 #[tokio::test]
+async fn a_burst_beyond_the_cap_gets_through_to_the_last_client() {
+    let config = Config { half_open_max: 8, ..Config::default() };
+    let mut acceptor = acceptor(config).await;
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let mut client = TcpStream::connect(acceptor.local_addr()).await.unwrap();
+        client.write_all(&[GREETING, REQUEST].concat()).await.unwrap();
+        clients.push(client);
+    }
+    for _ in &clients {
+        let accepted = timeout(Duration::from_secs(30), acceptor.accept()).await;
+        assert_eq!(accepted.expect("nobody is dropped").address().to_string(), "example.test:80");
+    }
+}
+
+#[tokio::test]
 async fn accept_may_be_dropped_while_it_waits() {
     let mut acceptor = acceptor(Config::default()).await;
     let mut client = TcpStream::connect(acceptor.local_addr()).await.unwrap();
