@@ -52,6 +52,7 @@ fn an_overlay_that_is_killed_is_waited_for_and_found_again() {
     for one in [client, bridge] {
         let log = one.stderr();
         assert_eq!((count(&log, GONE), count(&log, BACK)), (1, 1), "{log}");
+        assert!(!log.contains("the carrier is gone"), "said twice: {log}");
         assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
         assert!(one.stop().success());
     }

@@ -197,7 +197,9 @@ impl Session {
     async fn connect_once(&self) {
         let mut connection = match self.connect() {
             Ok(connection) => connection,
-            Err(error) => {
+            // That the carrier is gone was said by whoever keeps it.
+            Err(ConnectionLack::Detached) => return,
+            Err(error @ ConnectionLack::Connect(_)) => {
                 self.note_failure(&error);
                 return;
             }
