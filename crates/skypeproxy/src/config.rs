@@ -18,6 +18,7 @@ mod overlay;
 mod print;
 mod problem;
 mod sources;
+mod stranger;
 mod table;
 mod value;
 
@@ -144,6 +145,7 @@ impl Value for Mode {
 /// # Errors
 /// All that is wrong, each with its place.
 pub(crate) fn load<S: Settings>(args: S::Args) -> anyhow::Result<Loaded<S>> {
+    stranger::warn_of_variables();
     let path = S::file(&args).config.clone().or_else(|| {
         let environment = Environment::OfProcess;
         environment.get(CONFIG_VARIABLE).map(PathBuf::from)

@@ -84,6 +84,19 @@ const LOGINS: &str = "[[login]]\nname = \"alice\"\nsocket = \"/a\"\n\
                       [[login]]\nname = \"bob\"\nsocket = \"/b\"\n";
 
 #[test]
+fn a_variable_that_is_no_setting_is_told_and_its_value_is_not() {
+    let variables = [("SKYPEPROXY_LISTN", "very-private")];
+    let output = run_with(&["client", "--print-config"], &variables);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("SKYPEPROXY_LISTN") && stderr.contains("`SKYPEPROXY_LISTEN`"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("very-private"), "{stderr}");
+}
+
+#[test]
 fn the_command_line_counts_before_the_environment_before_the_file_before_the_default() {
     let dir = Dir::new();
     let file = dir.file("c.toml", "\nlisten = \"127.0.0.1:3\"\n");
