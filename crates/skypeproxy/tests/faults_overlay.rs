@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::place::{Place, count, descriptors, eventually, free_udp_port};
-use common::{Running, curl, octets, web_server};
+use common::{Running, ask, curl, octets, web_server};
 
 const LINK: &str = "rtt_ms = 40";
 const GONE: &str = "Skype is gone: waiting for it to come back";
@@ -155,19 +155,6 @@ fn reading_target() -> (SocketAddr, mpsc::Receiver<std::io::Result<usize>>) {
         }
     });
     (addr, told)
-}
-
-fn ask(socks: &str, target: SocketAddr) -> TcpStream {
-    let mut tcp = TcpStream::connect(socks).unwrap();
-    let SocketAddr::V4(target) = target else { panic!("IPv4 only") };
-    let mut request = vec![5, 1, 0, 5, 1, 0, 1];
-    request.extend_from_slice(&target.ip().octets());
-    request.extend_from_slice(&target.port().to_be_bytes());
-    tcp.write_all(&request).unwrap();
-    let mut reply = [0; 12];
-    tcp.read_exact(&mut reply).unwrap();
-    assert_eq!(reply[3], 0, "{reply:?}");
-    tcp
 }
 
 #[test]

@@ -166,6 +166,20 @@ pub(crate) fn curl(words: &[&str]) -> (i32, Vec<u8>, String) {
     (output.status.code().unwrap_or(-1), output.stdout, stderr)
 }
 
+/// Asks the client for a target over SOCKS5: a connection that is through to it.
+pub(crate) fn ask(socks: &str, target: SocketAddr) -> TcpStream {
+    let mut tcp = TcpStream::connect(socks).unwrap();
+    let SocketAddr::V4(target) = target else { panic!("IPv4 only") };
+    let mut request = vec![5, 1, 0, 5, 1, 0, 1];
+    request.extend_from_slice(&target.ip().octets());
+    request.extend_from_slice(&target.port().to_be_bytes());
+    tcp.write_all(&request).unwrap();
+    let mut reply = [0; 12];
+    tcp.read_exact(&mut reply).unwrap();
+    assert_eq!(reply[3], 0, "{reply:?}");
+    tcp
+}
+
 /// A web server that answers every request with the same body, on a thread of its own.
 pub(crate) fn web_server(body: Vec<u8>) -> SocketAddr {
     web_server_at(Ipv4Addr::LOCALHOST.into(), body)

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::{Running, keygen, overlay};
+use super::{Running, keygen, overlay, overlay_of};
 
 /// Where processes meet: sockets and keys in a directory of their own.
 pub(crate) struct Place {
@@ -33,6 +33,11 @@ impl Place {
 
     pub(crate) fn overlay(&self) -> Running {
         overlay(self.dir.path(), &self.link)
+    }
+
+    /// An overlay with the variables that bridges and clients have.
+    pub(crate) fn overlay_alike(&self) -> Running {
+        overlay_of(self.dir.path(), ["alice", "bob"], &self.link, &self.variables())
     }
 
     /// An overlay whose users refuse every program.
