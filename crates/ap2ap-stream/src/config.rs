@@ -20,7 +20,8 @@ pub struct Config {
     /// it is used the others stand still. At least 262,144.
     pub connection_window: u32,
     /// Octets that one stream keeps of what was written and not yet acknowledged, at the most. It
-    /// keeps less on slow paths: about two round trips' worth.
+    /// keeps less on slow paths: three congestion windows, and of what is not yet sent one round
+    /// trip's worth.
     pub send_buffer_max: u32,
     /// The connection ends when nothing authentic came for this long. `None`: never.
     pub idle_timeout: Option<Duration>,
