@@ -28,7 +28,9 @@ pub enum ConnectionError {
     #[error("no path to the peer can be opened")]
     Open(#[source] OpenError),
     /// The overlay found no way to the peer.
-    #[error("the peer cannot be reached: it is unknown, off line or not listening")]
+    #[error(
+        "the peer cannot be reached: it is unknown, off line, not listening, or its key is another"
+    )]
     Unreachable,
     /// The path opened, and nobody answered the handshake.
     #[error("nobody answered the handshake: the bridge's key is wrong, or no bridge is there")]

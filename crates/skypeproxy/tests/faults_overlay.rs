@@ -76,6 +76,22 @@ fn a_request_is_refused_when_no_overlay_comes_back_and_a_stop_does_not_wait() {
 }
 
 #[test]
+fn a_request_is_refused_when_no_bridge_comes_back() {
+    let web = web_server(octets(10));
+    let place = Place::new(LINK, &[web]);
+    let _overlay = place.overlay();
+    let bridge = place.bridge();
+    let (_client, socks) = place.client();
+    let ask = || curl(&["--socks5", &socks, "--max-time", "60", &format!("http://{web}/")]);
+    assert_eq!(ask().0, 0);
+    // Killed: it says nothing to anybody.
+    drop(bridge);
+    let (code, _, stderr) = ask();
+    assert_eq!(code, 97, "{stderr}");
+    assert!(stderr.contains("(3)"), "{stderr}");
+}
+
+#[test]
 fn a_user_who_refuses_after_a_restart_is_not_asked_again() {
     let web = web_server(octets(10));
     let place = Place::new(LINK, &[web]);

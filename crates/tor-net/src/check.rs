@@ -39,6 +39,9 @@ pub(crate) struct CheckArgs {
     /// What the client goes over.
     #[arg(long, value_enum, default_value = "skypeproxy")]
     over: Over,
+    /// A run in which bootstrap and fetch together take longer has failed, in seconds.
+    #[arg(long, value_name = "S")]
+    at_most: Option<u32>,
     /// Print each run as a JSON object on a line of stdout.
     #[arg(long)]
     json: bool,
@@ -60,8 +63,11 @@ struct Run {
 }
 
 impl Run {
-    fn is_ok(&self) -> bool {
-        self.leaks.is_empty() && self.unseen.is_empty()
+    fn is_ok(&self, args: &CheckArgs) -> bool {
+        let in_time = args
+            .at_most
+            .is_none_or(|at_most| self.bootstrap_s + self.fetch_s <= f64::from(at_most));
+        self.leaks.is_empty() && self.unseen.is_empty() && in_time
     }
 }
 
@@ -78,7 +84,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
         let run = one(args, &plan, &network, web, &dir.join(format!("run{number}")));
         match run {
             Ok(run) => {
-                ok &= run.is_ok();
+                ok &= run.is_ok(args);
                 tell(args, number, &run);
             }
             Err(error) => {
@@ -154,7 +160,7 @@ fn tell(args: &CheckArgs, number: u32, run: &Run) {
     if args.json {
         let object = json!({
             "run": number,
-            "ok": run.is_ok(),
+            "ok": run.is_ok(args),
             "bootstrap_s": run.bootstrap_s,
             "ttfb_s": run.ttfb_s,
             "fetch_s": run.fetch_s,
@@ -169,7 +175,7 @@ fn tell(args: &CheckArgs, number: u32, run: &Run) {
         println!("{object}");
         return;
     }
-    let word = if run.is_ok() { "ok" } else { "FAILED" };
+    let word = if run.is_ok(args) { "ok" } else { "FAILED" };
     println!(
         "{word}  run {number}: bootstrap {:.1} s, fetch {:.1} s (first octet {:.1} s), hash equal; \
          {} leaks, {} of {} deliberate escapes seen",

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use namespaces::Entered;
 use skype_emu::LinkConfig;
 
 /// What automake calls skipped: not done, and not failed either.
@@ -103,9 +104,16 @@ fn run() -> Result<ExitCode> {
     }
     let args = Args::parse_from(words);
     if !is_inside {
-        let refused = namespaces::enter()?;
-        eprintln!("skipped: {refused}");
-        return Ok(ExitCode::from(SKIPPED));
+        return Ok(match namespaces::enter()? {
+            Entered::Ended(status) => {
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                code.map_or(ExitCode::FAILURE, ExitCode::from)
+            }
+            Entered::Refused(refused) => {
+                eprintln!("skipped: {refused}");
+                ExitCode::from(SKIPPED)
+            }
+        });
     }
     stop::listen()?;
     match args.command {

@@ -12,11 +12,18 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::stop;
+
+/// How often what runs inside is asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// How to get namespaces: as anybody, or as root where users may not have theirs.
 const WAYS: [&[&str]; 2] = [
@@ -29,7 +36,8 @@ const WAYS: [&[&str]; 2] = [
 const FILES_AT: [&str; 3] = ["/mnt", "/media", "/srv"];
 
 /// Programs that are run, each with the Debian package that has it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
+    ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
     ("nsenter", "util-linux"),
     ("mount", "mount"),
@@ -46,19 +54,19 @@ const RESOLVER: &str = "198.51.100.53";
 /// The first word of a program that runs inside.
 pub(crate) const INSIDE: &str = "--inside";
 
-/// Runs this program again inside, with [`INSIDE`] before its arguments. Only comes back if that
-/// cannot be.
+/// Runs this program again inside, with [`INSIDE`] before its arguments, until it ends. When we are
+/// killed, the kernel kills `unshare`, and with that everything inside.
 ///
 /// # Errors
-/// A program is missing. That namespaces are refused is no error but the answer.
-pub(crate) fn enter() -> Result<Refused> {
+/// A program is missing. That namespaces are refused is no error but an answer.
+pub(crate) fn enter() -> Result<Entered> {
     for (program, package) in PROGRAMS {
         if !is_there(program) {
             bail!("{program} is missing: install the package {package}");
         }
     }
     if let Err(why) = can_tun() {
-        return Ok(Refused::Tun(why));
+        return Ok(Entered::Refused(Refused::Tun(why)));
     }
     let exe = std::env::current_exe().context("where is this program?")?;
     let mut why = String::new();
@@ -66,17 +74,48 @@ pub(crate) fn enter() -> Result<Refused> {
         let tried = Command::new("unshare").args(way).arg("true").stdin(Stdio::null()).output();
         let tried = tried.context("cannot run unshare")?;
         if tried.status.success() {
-            let error = Command::new("unshare")
-                .args(way)
-                .arg(&exe)
-                .arg(INSIDE)
-                .args(std::env::args_os().skip(1))
-                .exec();
-            return Err(error).context("cannot run unshare");
+            let mut inside = Command::new("setpriv");
+            inside.args(["--pdeathsig", "KILL", "unshare"]).args(way).arg(&exe).arg(INSIDE);
+            let inside = inside.args(std::env::args_os().skip(1)).spawn();
+            return guard(inside.context("cannot run setpriv")?).map(Entered::Ended);
         }
         why = String::from_utf8_lossy(&tried.stderr).trim().to_owned();
     }
-    Ok(Refused::Namespaces(why))
+    Ok(Entered::Refused(Refused::Namespaces(why)))
+}
+
+/// What came of entering.
+pub(crate) enum Entered {
+    /// What ran inside has ended.
+    Ended(ExitStatus),
+    /// There is no inside.
+    Refused(Refused),
+}
+
+/// Waits for the end of `unshare`. It takes no notice of SIGINT and SIGTERM, so the first process
+/// inside is told by us.
+fn guard(mut unshare: Child) -> Result<ExitStatus> {
+    stop::listen()?;
+    let mut is_told = false;
+    loop {
+        if let Some(status) = unshare.try_wait().context("cannot ask for unshare")? {
+            return Ok(status);
+        }
+        if stop::is_asked_for() && !is_told {
+            is_told = children(unshare.id()).into_iter().fold(false, |_, child| {
+                // If it has ended by now, so will unshare.
+                let _ = kill_process(child, Signal::TERM);
+                true
+            });
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn children(pid: u32) -> Vec<Pid> {
+    let file = format!("/proc/{pid}/task/{pid}/children");
+    let listed = std::fs::read_to_string(file).unwrap_or_default();
+    listed.split_whitespace().filter_map(|word| Pid::from_raw(word.parse().ok()?)).collect()
 }
 
 /// What the network needs is not to be had here.

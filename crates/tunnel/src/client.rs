@@ -1,5 +1,6 @@
 //! The near end: takes SOCKS requests, opens a stream for each, carries octets.
 
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
 
@@ -8,13 +9,14 @@ use socks_front::{Acceptor, Address, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, debug, error_span};
 use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
 
 use crate::Ended;
 use crate::code;
-use crate::session::Session;
+use crate::session::{CONNECTION_WAIT, Session};
 use crate::splice::{reset_on_close, splice};
 use crate::tcp::TcpBuffers;
 
@@ -150,22 +152,43 @@ async fn answer_client(answered: impl Future<Output = io::Result<()>>) {
 async fn open(session: &Session, id: RequestId, target: Target) -> io::Result<Opened> {
     let open = Open::connect(target);
     let mut failure = io::Error::from(io::ErrorKind::NotConnected);
+    let mut deadline = Instant::now() + CONNECTION_WAIT;
     for _ in 0..session.peer_count().saturating_add(TRIES_BEYOND_PEERS) {
-        let Some(mut lease) = session.lease().await else {
+        let Ok(Some(mut lease)) = timeout_at(deadline, session.lease()).await else {
             return Err(io::Error::from(io::ErrorKind::NotConnected));
         };
         let connection = lease.connection.clone();
+        let mut was_up = false;
         let tried = tokio::select! {
-            tried = try_open(&connection, id, &open) => tried,
-            () = lease.superseded() => continue,
+            tried = try_open(&connection, id, &open) => Some(tried),
+            () = lease.superseded() => None,
+            () = late(&connection, deadline, &mut was_up) => {
+                return Err(io::Error::from(io::ErrorKind::NotConnected));
+            }
         };
+        if was_up {
+            // The bridge was there: whatever it was doing, it may take its time again.
+            deadline = Instant::now() + CONNECTION_WAIT;
+        }
         match tried {
-            Ok(opened) => return Ok(opened),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(error),
-            Err(error) => failure = error,
+            Some(Ok(opened)) => return Ok(opened),
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return Err(error);
+            }
+            Some(Err(error)) => failure = error,
+            None => {}
         }
     }
     Err(failure)
+}
+
+/// Ends when the connection is not up by the deadline; never if it is, and notes that.
+async fn late(connection: &Connection, deadline: Instant, was_up: &mut bool) {
+    match timeout_at(deadline, connection.ready()).await {
+        Err(_) => return,
+        Ok(ready) => *was_up = ready.is_ok(),
+    }
+    pending().await
 }
 
 async fn try_open(connection: &Connection, id: RequestId, open: &Open) -> io::Result<Opened> {

@@ -22,7 +22,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::debug;
 
-/// The receive buffer while the path is slow, in octets. The kernel doubles it for its own books, and
+/// The receive buffer on loopback while the path is slow, in octets. The kernel doubles it for its own books, and
 /// the peer may send about half of that ahead: the longest that still lets two segments travel.
 const WINDOW: u32 = 2304;
 
@@ -89,11 +89,12 @@ impl TcpBuffers {
 
 /// Before the handshake: windows and segments are agreed on there.
 fn shrink(socket: &TcpSocket, addr: SocketAddr) -> io::Result<()> {
-    socket.set_recv_buffer_size(WINDOW)?;
-    let socket = SockRef::from(socket);
-    socket.set_tcp_notsent_lowat(UNSENT)?;
+    let socket_ref = SockRef::from(socket);
+    socket_ref.set_tcp_notsent_lowat(UNSENT)?;
     if addr.ip().is_loopback() {
-        socket.set_tcp_mss(SEGMENT)?;
+        // Over a round trip of some length so small a window would be the bottleneck.
+        socket.set_recv_buffer_size(WINDOW)?;
+        socket_ref.set_tcp_mss(SEGMENT)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("tor", "tor"),
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
     ("mount", "mount"),
 ];
 

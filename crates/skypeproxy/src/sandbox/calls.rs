@@ -81,9 +81,6 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmmsg,
     libc::SYS_recvmsg,
-    libc::SYS_sendmmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
     libc::SYS_setsockopt,
     libc::SYS_shutdown,
     libc::SYS_socketpair,
@@ -184,10 +181,31 @@ fn plain(calls: &[c_long]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
+/// TCP and UDP by their usual protocols: landlock knows the ports of these, and not those of MPTCP.
+fn sockets() -> Result<Vec<SeccompRule>, BackendError> {
+    let is = |argument, value: i32| {
+        SeccompCondition::new(
+            argument,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Eq,
+            u64::from(value.cast_unsigned()),
+        )
+    };
+    let mut rules = Vec::new();
+    for family in [libc::AF_UNIX, libc::AF_NETLINK] {
+        rules.push(rule(is(0, family)?)?);
+    }
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for protocol in [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP] {
+            rules.push(SeccompRule::new(vec![is(0, family)?, is(2, protocol)?])?);
+        }
+    }
+    Ok(rules)
+}
+
 fn allowed() -> Result<Rules, BackendError> {
     let mut rules = plain(ALLOWED);
     rules.extend(plain(ALLOWED_OLD));
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
     let requests = [
         widen(libc::FIONBIO),
         widen(libc::FIONREAD),
@@ -201,7 +219,11 @@ fn allowed() -> Result<Rules, BackendError> {
     // To read, not to write or make.
     let writes = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC;
     rules.insert(libc::SYS_openat, vec![rule(bits(2, writes, libc::O_RDONLY)?)?]);
-    rules.insert(libc::SYS_socket, any_of(0, &families.map(c_long::from))?);
+    rules.insert(libc::SYS_socket, sockets()?);
+    // A first segment with data connects without a connect that landlock would see.
+    for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
+        rules.insert(call, vec![rule(bits(flags, libc::MSG_FASTOPEN, 0)?)?]);
+    }
     rules.insert(libc::SYS_ioctl, any_of(1, &requests)?);
     rules.insert(libc::SYS_prctl, any_of(0, &names)?);
     // To ask for a limit, not to set one.

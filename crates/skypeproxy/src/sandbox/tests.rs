@@ -70,6 +70,18 @@ fn no_port_is_bound_but_the_one_to_listen_on() {
 }
 
 #[test]
+fn what_landlock_does_not_see_is_not_to_be_had() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let target = listener.local_addr().unwrap();
+    sandboxed(Reach::of_bridge([1]), move || {
+        let (domain, stream) = (socket2::Domain::IPV4, socket2::Type::STREAM);
+        assert!(is_denied(socket2::Socket::new(domain, stream, Some(socket2::Protocol::MPTCP))));
+        let tcp = socket2::Socket::new(domain, stream, Some(socket2::Protocol::TCP)).unwrap();
+        assert!(is_denied(tcp.send_to_with_flags(b"x", &target.into(), libc::MSG_FASTOPEN)));
+    });
+}
+
+#[test]
 fn a_bridge_connects_to_its_targets_ports_and_a_client_to_none() {
     let ((one, target), (other, forbidden)) = (listener(), listener());
     let connect = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port));
