@@ -213,7 +213,7 @@ impl Driver {
                 Load::More
             }
             Err(SendError::TooLarge { max }) if max >= PAYLOAD_MIN => {
-                trace!(parent: &entry.span, max, "the path carries less than it said");
+                entry.span.in_scope(|| trace!(max, "the path carries less than it said"));
                 shared.handle_path(now, path, PathEvent::Changed { payload_max: max });
                 shared.handle_path(now, path, PathEvent::Refused);
                 shared.handle_path(now, path, PathEvent::Writable);

@@ -218,7 +218,7 @@ impl Shared {
     pub(crate) fn fail(&self, reason: ConnectionError) {
         let state = self.lock();
         if state.end.is_none() {
-            debug!(parent: &self.span, %reason, "connection ended");
+            self.span.in_scope(|| debug!(%reason, "connection ended"));
             self.end(state, reason);
         }
     }

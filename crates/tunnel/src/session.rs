@@ -213,17 +213,20 @@ impl Session {
         loop {
             tokio::select! {
                 reason = connection.closed() => {
-                    warn!(
-                        parent: connection.span(), reason = %with_sources(&reason),
-                        "the connection to the bridge is lost"
-                    );
+                    let reason = with_sources(&reason);
+                    let tell = || warn!(%reason, "the connection to the bridge is lost");
+                    connection.span().in_scope(tell);
                     return;
                 }
                 () = connection.unanswered(SILENT_PROBES) => {}
             }
-            debug!(parent: connection.span(), "the bridge is silent: trying a second connection beside this one");
+            connection.span().in_scope(|| {
+                debug!("the bridge is silent: trying a second connection beside this one");
+            });
             if let Some(newer) = self.second(&connection).await {
-                info!(parent: newer.span(), "connected to the bridge again, the older way is silent");
+                newer.span().in_scope(|| {
+                    info!("connected to the bridge again, the older way is silent");
+                });
                 // Streams on the older one go on if it comes back, and it ends with the last one.
                 self.current.send_replace(Some(newer.clone()));
                 connection = newer;

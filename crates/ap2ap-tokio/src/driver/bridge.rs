@@ -100,7 +100,7 @@ impl Driver {
         self.count_unconfirmed(-1);
         let Some(route) = self.routes.get(&path).copied() else { return };
         if route.challenger == Some(id) {
-            debug!(parent: &span, "a newer connection takes over its path");
+            span.in_scope(|| debug!("a newer connection takes over its path"));
             self.fail(now, route.incumbent, ConnectionError::Replaced);
         }
     }
