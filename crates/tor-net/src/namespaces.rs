@@ -102,11 +102,11 @@ fn guard(mut unshare: Child) -> Result<ExitStatus> {
             return Ok(status);
         }
         if stop::is_asked_for() && !is_told {
-            is_told = children(unshare.id()).into_iter().fold(false, |_, child| {
+            for child in children(unshare.id()) {
                 // If it has ended by now, so will unshare.
                 let _ = kill_process(child, Signal::TERM);
-                true
-            });
+                is_told = true;
+            }
         }
         thread::sleep(LOOK_EVERY);
     }

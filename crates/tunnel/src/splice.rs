@@ -43,8 +43,8 @@ pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream, buffers: TcpBuffe
     let mut carried = Carried::default();
     let (mut stream_read, mut stream_write) = stream.into_split();
     let failed = {
+        let window = buffers.window(&tcp);
         let (mut tcp_read, mut tcp_write) = tcp.split();
-        let window = buffers.window();
         let up = to_stream(&mut tcp_read, window, &mut stream_write, &mut carried.from_tcp);
         let down = to_tcp(&mut stream_read, &mut tcp_write, &mut carried.to_tcp);
         tokio::try_join!(up, down).err()

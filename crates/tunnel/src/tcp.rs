@@ -22,8 +22,8 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tracing::debug;
 
-/// The receive buffer on loopback while the path is slow, in octets. The kernel doubles it for its own books, and
-/// the peer may send about half of that ahead: the longest that still lets two segments travel.
+/// The receive buffer on loopback while the path is slow, in octets. The kernel doubles it for its
+/// own books, and the peer may send about half of that ahead.
 const WINDOW: u32 = 2304;
 
 /// The largest segment that a peer on this machine sends us. Its kernel counts congestion windows
@@ -81,9 +81,10 @@ impl TcpBuffers {
         Ok(socket)
     }
 
-    /// A receive window that follows its stream.
-    pub(crate) const fn window(self) -> Window {
-        Window { buffers: self, octets: 0 }
+    /// A receive window that follows its stream, if it was made small.
+    pub(crate) fn window(self, tcp: &TcpStream) -> Window {
+        let is_near = tcp.peer_addr().is_ok_and(|peer| peer.ip().is_loopback());
+        Window { is_small: self == Self::Small && is_near, octets: 0 }
     }
 }
 
@@ -102,7 +103,8 @@ fn shrink(socket: &TcpSocket, addr: SocketAddr) -> io::Result<()> {
 /// A connection's receive window, in step with its stream.
 #[derive(Debug)]
 pub(crate) struct Window {
-    buffers: TcpBuffers,
+    /// Any other is the system's to adjust.
+    is_small: bool,
     /// What it was raised to; 0 if it was not.
     octets: usize,
 }
@@ -110,7 +112,7 @@ pub(crate) struct Window {
 impl Window {
     /// The stream has room for so much at once: on a fast path the peer may send as much ahead.
     pub(crate) fn follow(&mut self, tcp: &TcpStream, room: usize) {
-        if self.buffers == TcpBuffers::System || room < FAST || room <= self.octets {
+        if !self.is_small || room < FAST || room <= self.octets {
             return;
         }
         self.octets = room.saturating_mul(2).min(WINDOW_MAX);
@@ -161,7 +163,7 @@ mod tests {
         let (tcp, _accepted) = (tcp.unwrap(), accepted.unwrap());
         let size = || SockRef::from(&tcp).recv_buffer_size().unwrap();
         let before = size();
-        let mut window = TcpBuffers::Small.window();
+        let mut window = TcpBuffers::Small.window(&tcp);
         window.follow(&tcp, FAST - 1);
         assert_eq!(size(), before);
         window.follow(&tcp, FAST);
