@@ -17,9 +17,10 @@ use crate::error::{OpenError, ReadError};
 use crate::event::{CloseReason, Event, Output, PathEvent};
 use crate::id::{ErrorCode, PathId, Side, StreamId};
 use crate::key::PublicKey;
-use crate::noise::{Handshake, Keys, Seed};
+use crate::noise::{Handshake, Seed};
 use crate::num;
 use crate::path::{PAYLOAD_MIN, Path, Probing};
+use crate::protection::Protection;
 use crate::recovery::Clock;
 use crate::recovery::received::Received;
 use crate::recovery::sent::{SentFrame, SentPackets};
@@ -90,7 +91,7 @@ pub(crate) enum State {
     Opening(Box<Opening>),
     /// The bridge has the keys; the client has not shown that it does.
     Answering(Box<Answering>),
-    Open(Keys),
+    Open(Protection),
     /// The close is being said.
     Closing(Box<Closing>),
     Closed,
@@ -112,7 +113,7 @@ pub(crate) struct Opening {
 
 #[derive(Debug)]
 pub(crate) struct Answering {
-    pub(crate) keys: Option<Keys>,
+    pub(crate) keys: Option<Protection>,
     pub(crate) handshake: Option<Handshake>,
     /// The first message's MAC: what a repeat is known by.
     pub(crate) first_mac: [u8; 16],
@@ -128,7 +129,7 @@ pub(crate) struct Answering {
 /// A close that the peer is being told, by what it needs to understand it.
 #[derive(Debug)]
 pub(crate) struct Closing {
-    pub(crate) keys: Keys,
+    pub(crate) keys: Protection,
     /// A bridge's answer that the client may not have, and the first message's MAC.
     pub(crate) answer: Option<(Vec<u8>, [u8; 16])>,
     pub(crate) answer_due: bool,
@@ -394,7 +395,7 @@ impl Connection {
 
     fn keep_alive_at(&self) -> Option<Instant> {
         let after = self.config.keep_alive?;
-        let is_due = self.side == Side::Client && !self.idle.ping_due && self.keys().is_some();
+        let is_due = self.side == Side::Client && !self.idle.ping_due && self.has_keys();
         // A time too long for the clock is never.
         is_due.then(|| self.idle.heard.max(self.idle.spoke).checked_add(after))?
     }
@@ -462,11 +463,19 @@ impl Connection {
         self.state = State::Closed;
     }
 
-    fn keys(&self) -> Option<&Keys> {
+    fn has_keys(&self) -> bool {
         match &self.state {
+            State::Open(_) | State::Closing(_) => true,
+            State::Answering(answering) => answering.keys.is_some(),
+            State::Opening(_) | State::Closed => false,
+        }
+    }
+
+    const fn protection(&mut self) -> Option<&mut Protection> {
+        match &mut self.state {
             State::Open(keys) => Some(keys),
-            State::Closing(closing) => Some(&closing.keys),
-            State::Answering(answering) => answering.keys.as_ref(),
+            State::Closing(closing) => Some(&mut closing.keys),
+            State::Answering(answering) => answering.keys.as_mut(),
             State::Opening(_) | State::Closed => None,
         }
     }

@@ -12,6 +12,7 @@ mod key;
 mod noise;
 mod num;
 mod path;
+mod protection;
 mod recovery;
 mod stats;
 mod stream;

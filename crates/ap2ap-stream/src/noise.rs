@@ -1,4 +1,5 @@
-//! Noise NK by snow: handshake states, traffic keys, and the MAC that is checked before either.
+//! Noise NK by snow: handshake states, what keys follow from, and the MAC that is checked before
+//! either.
 //!
 //! All randomness comes from a seed (docs/design rule: one seed in), so that a run can be repeated
 //! octet for octet. The seed must come from a cryptographic source outside of tests.
@@ -11,9 +12,11 @@ use rand_core::{Rng, SeedableRng};
 use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};
 use snow::resolvers::{CryptoResolver, DefaultResolver, FallbackResolver, RingResolver};
 use snow::types::{Cipher, Dh, Hash, Random};
-use snow::{Builder, HandshakeState, StatelessTransportState};
+use snow::{Builder, HandshakeState};
 
+use crate::id::Side;
 use crate::key::{PublicKey, SecretKey};
+use crate::protection::{Protection, Secret};
 use crate::wire::handshake::MAC_LEN;
 
 const PATTERN: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
@@ -76,40 +79,13 @@ impl Handshake {
         Ok(payload)
     }
 
-    /// The traffic keys, once both messages are through.
-    pub(crate) fn into_keys(self) -> Result<Keys, HandshakeFailed> {
-        self.0.into_stateless_transport_mode().map(Keys).map_err(|_| HandshakeFailed)
-    }
-}
-
-/// The traffic keys of a connection, one for each direction.
-pub(crate) struct Keys(StatelessTransportState);
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Keys(..)")
-    }
-}
-
-impl Keys {
-    /// Encrypts `payload` under the nonce into `out` and says how long that is.
-    pub(crate) fn seal(
-        &self,
-        nonce: u64,
-        payload: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, HandshakeFailed> {
-        self.0.write_message(nonce, payload, out).map_err(|_| HandshakeFailed)
-    }
-
-    /// Decrypts what the peer sealed under the nonce.
-    pub(crate) fn open(
-        &self,
-        nonce: u64,
-        sealed: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, HandshakeFailed> {
-        self.0.read_message(nonce, sealed, out).map_err(|_| HandshakeFailed)
+    /// What protects packets, once both messages are through.
+    pub(crate) fn into_protection(mut self, side: Side) -> Result<Protection, HandshakeFailed> {
+        if !self.0.is_handshake_finished() {
+            return Err(HandshakeFailed);
+        }
+        let (up, down) = self.0.dangerously_get_raw_split();
+        Ok(Protection::new(side, Secret::new(up), Secret::new(down)))
     }
 }
 
@@ -172,29 +148,6 @@ impl Random for SeededRandom {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn keys() -> (Keys, Keys) {
-        let secret = SecretKey::from_octets([3; 32]);
-        let mut client = Handshake::client(&secret.public(), [1; 32]);
-        let mut bridge = Handshake::bridge(&secret, [2; 32]);
-        let mut buf = [0; 256];
-        let len = client.write(b"early", &mut buf).unwrap();
-        assert_eq!(bridge.read(&buf[..len]).unwrap(), b"early");
-        let len = bridge.write(b"answer", &mut buf).unwrap();
-        assert_eq!(client.read(&buf[..len]).unwrap(), b"answer");
-        (client.into_keys().unwrap(), bridge.into_keys().unwrap())
-    }
-
-    #[test]
-    fn both_ends_get_the_same_keys() {
-        let (client, bridge) = keys();
-        let (mut sealed, mut opened) = ([0; 64], [0; 64]);
-        let len = client.seal(7, b"octets", &mut sealed).unwrap();
-        assert_eq!(bridge.open(7, &sealed[..len], &mut opened), Ok(6));
-        assert_eq!(&opened[..6], b"octets");
-        assert_eq!(bridge.open(8, &sealed[..len], &mut opened), Err(HandshakeFailed));
-        assert_eq!(client.open(7, &sealed[..len], &mut opened), Err(HandshakeFailed));
-    }
 
     #[test]
     fn a_changed_answer_leaves_the_client_ready_for_the_true_one() {

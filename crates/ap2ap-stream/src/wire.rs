@@ -16,3 +16,9 @@ pub(crate) mod writer;
 
 /// Octets of the AEAD tag that every packet and handshake message ends with.
 pub(crate) const TAG_LEN: usize = 16;
+
+/// Octets of the check sum that stands for the tag where there are no keys.
+pub(crate) const CRC_LEN: usize = 4;
+
+/// Octets of a connection id.
+pub(crate) const CONNECTION_ID_LEN: usize = 8;

@@ -14,7 +14,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ap2ap_stream::{ErrorCode, ReadError, Side, StreamId, WriteError};
-use common::numbers::Numbers;
 use common::{Chances, Duo, End, Luck, SECOND, arrives, patterned, unruly};
 use proptest::prelude::*;
 
@@ -178,11 +177,6 @@ impl Model {
                 assert_eq!(direction.read.len(), direction.written.len(), "{id} of {writer:?}");
                 assert_eq!(direction.ended, Some(true), "{id} of {writer:?}");
             }
-        }
-        for wire in [&self.duo.up, &self.duo.down] {
-            let mut numbers = Numbers::default();
-            wire.sent.iter().for_each(|(_, datagram)| numbers.note(datagram));
-            assert!(numbers.are_gapless());
         }
     }
 }

@@ -1,22 +1,26 @@
 //! From a datagram to its frames, and from each frame to the part that it concerns.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::trace;
 
 use super::{Connection, State};
 use crate::event::{CloseReason, Event};
-use crate::id::{ErrorCode, PathId};
+use crate::id::{ErrorCode, PathId, Side};
 use crate::num;
 use crate::path::DATAGRAM_MAX;
+use crate::protection::Opened;
 use crate::recovery::received::Asks;
 use crate::stream::map::Room;
 use crate::stream::recv::Violation;
 use crate::wire::ack::Ack;
 use crate::wire::frame::Frame;
 use crate::wire::handshake::{AnswerPayloadHeader, EARLY_DATA_TAKEN, First, split_payload};
-use crate::wire::packet::{self, Kind};
+use crate::wire::packet::KIND_ANSWER;
 use crate::wire::reader::Reader;
+
+/// Packets under way when a key was updated are opened for at least this long.
+const PREVIOUS_KEY_KEPT_MIN: Duration = Duration::from_secs(3);
 
 /// Packets that overtake the answer are kept for it, up to this many.
 const EARLY_PACKETS_MAX: usize = 8;
@@ -29,59 +33,71 @@ impl Connection {
             self.discard_unauthentic("another path");
             return;
         }
-        match packet::kind(datagram) {
-            Kind::First => self.handle_repeated_first(now, datagram),
-            Kind::Answer => self.handle_answer(now, datagram),
-            Kind::Packet => self.handle_packet(now, datagram),
-            Kind::Unknown => self.discard_unauthentic("unknown kind"),
+        // AP-1: no octet says what a datagram is; whatever it can be shown to be, it is.
+        let is_ours = match &mut self.state {
+            State::Opening(_) => self.handle_answer(now, datagram) || self.keep_early(datagram),
+            State::Answering(_) | State::Open(_) | State::Closing(_) | State::Closed => {
+                self.handle_packet(now, datagram) || self.handle_repeated_first(now, datagram)
+            }
+        };
+        if !is_ours {
+            self.discard_unauthentic("neither a packet nor a handshake");
         }
     }
 
+    /// What comes before the answer may be a packet that overtook it. Beyond a few of them it is
+    /// dropped, as a loss.
+    fn keep_early(&mut self, datagram: &[u8]) -> bool {
+        let State::Opening(opening) = &mut self.state else { return false };
+        let may_come = opening.sent_first_at.is_some();
+        let has_room = may_come && opening.early.len() < EARLY_PACKETS_MAX;
+        if has_room {
+            opening.early.push(datagram.to_vec());
+        }
+        has_room
+    }
+
     /// The same first message again: the answer was lost, or is late.
-    fn handle_repeated_first(&mut self, now: Instant, datagram: &[u8]) {
+    fn handle_repeated_first(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let mac = First::split(datagram).map(|first| *first.mac);
         match &mut self.state {
             State::Answering(answering) if mac == Ok(answering.first_mac) => {
                 answering.answer_due = true;
+                true
             }
             State::Closing(closing)
                 if closing.answer.as_ref().is_some_and(|(_, first_mac)| mac == Ok(*first_mac)) =>
             {
                 closing.answer_due = true;
                 closing.due_at = now;
+                true
             }
             State::Opening(_)
             | State::Answering(_)
             | State::Open(_)
             | State::Closing(_)
-            | State::Closed => self.discard_unauthentic("first message"),
+            | State::Closed => false,
         }
     }
 
-    fn handle_answer(&mut self, now: Instant, datagram: &[u8]) {
-        let State::Opening(opening) = &mut self.state else {
-            self.discard_unauthentic("answer");
-            return;
-        };
-        let Some(sent_at) = opening.sent_first_at else {
-            self.discard_unauthentic("answer");
-            return;
-        };
-        let Some(mut handshake) = opening.handshake.take() else { return };
-        let noise = datagram.get(1..).unwrap_or_default();
+    fn handle_answer(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let State::Opening(opening) = &mut self.state else { return false };
+        let Some(sent_at) = opening.sent_first_at else { return false };
+        let Some((&KIND_ANSWER, noise)) = datagram.split_first() else { return false };
+        let Some(mut handshake) = opening.handshake.take() else { return false };
         let Ok(payload) = handshake.read(noise) else {
             opening.handshake = Some(handshake);
-            self.discard_unauthentic("answer");
-            return;
+            return false;
         };
         let early = std::mem::take(&mut opening.early);
         let frames_sent = opening.first.take().map(|(_, frames)| frames).unwrap_or_default();
         let repeated = opening.repeats > 0;
-        let (Ok(keys), Ok((header, frames))) =
-            (handshake.into_keys(), split_payload::<AnswerPayloadHeader>(&payload))
-        else {
+        let (Ok(keys), Ok((header, frames))) = (
+            handshake.into_protection(Side::Client),
+            split_payload::<AnswerPayloadHeader>(&payload),
+        ) else {
             self.closed(CloseReason::Protocol("a malformed answer"));
-            return;
+            return true;
         };
         let taken = header.early_data == EARLY_DATA_TAKEN;
         self.state = State::Open(keys);
@@ -97,42 +113,46 @@ impl Connection {
             }
         }
         if !repeated && let Some(path) = &mut self.path {
-            path.rtt.sample(now.saturating_duration_since(sent_at), std::time::Duration::ZERO);
+            path.rtt.sample(now.saturating_duration_since(sent_at), Duration::ZERO);
         }
         if let Err(violation) = self.handle_frames(now, frames) {
             self.violated(now, violation.0);
-            return;
+            return true;
         }
         for packet in early {
-            self.handle_packet(now, &packet);
+            if !self.handle_packet(now, &packet) {
+                self.discard_unauthentic("an early packet");
+            }
         }
+        true
     }
 
-    fn handle_packet(&mut self, now: Instant, datagram: &[u8]) {
-        if let State::Opening(opening) = &mut self.state {
-            if opening.early.len() < EARLY_PACKETS_MAX {
-                opening.early.push(datagram.to_vec());
-            }
-            return;
-        }
-        let mut plain = [0; DATAGRAM_MAX];
-        let Some((number, len)) = self.open_packet(datagram, &mut plain) else {
-            self.discard_unauthentic("packet");
-            return;
-        };
+    /// False: it is no packet of this connection.
+    fn handle_packet(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let mut packet = [0; DATAGRAM_MAX];
+        let Some(packet) = packet.get_mut(..datagram.len()) else { return false };
+        packet.copy_from_slice(datagram);
+        let Some(opened) = self.open_packet(now, packet) else { return false };
+        let frames = packet.get(opened.frames.clone()).unwrap_or_default();
         if matches!(self.state, State::Closing(_)) {
-            self.handle_packet_while_closing(now, plain.get(..len).unwrap_or_default());
-            return;
+            self.handle_packet_while_closing(now, frames);
+        } else {
+            self.handle_opened(now, &opened, frames, datagram.len());
         }
+        true
+    }
+
+    fn handle_opened(&mut self, now: Instant, opened: &Opened, frames: &[u8], len: usize) {
+        let number = opened.number;
         if !self.received.is_new(number) {
             trace!(number, "repeated packet dropped");
             self.stats.discarded_repeated = self.stats.discarded_repeated.saturating_add(1);
             return;
         }
-        let frames = plain.get(..len).unwrap_or_default();
         match self.survey(frames) {
             Ok((Room::Enough, asks)) => {
-                self.received.record(&self.clock, now, number, datagram.len(), asks);
+                let asks = if opened.ack_now { Asks::AckNow } else { asks };
+                self.received.record(&self.clock, now, number, len, asks);
             }
             Ok((Room::Full, _)) => {
                 trace!(number, "packet dropped, no room for its pieces");
@@ -144,7 +164,7 @@ impl Connection {
                 return;
             }
         }
-        self.heard(now, datagram.len());
+        self.heard(now, len);
         self.confirm();
         if let Err(violation) = self.handle_frames(now, frames) {
             self.violated(now, violation.0);
@@ -165,16 +185,12 @@ impl Connection {
         }
     }
 
-    /// Authenticates a packet: its number, and the length of its frames in `plain`.
-    fn open_packet(&self, datagram: &[u8], plain: &mut [u8]) -> Option<(u64, usize)> {
-        let mut reader = Reader::new(datagram);
-        let (low, len) = packet::read_header(&mut reader).ok()?;
-        let number = packet::expand_number(low, len, self.received.expected());
-        if number >= packet::PACKET_NUMBER_END {
-            return None;
-        }
-        let len = self.keys()?.open(number, reader.rest(), plain).ok()?;
-        Some((number, len))
+    /// Authenticates a packet and opens it in place.
+    fn open_packet(&mut self, now: Instant, packet: &mut [u8]) -> Option<Opened> {
+        let expected = self.received.expected();
+        let timeout = self.path.as_ref()?.rtt.probe_timeout();
+        let keep_previous = (timeout * 3).max(PREVIOUS_KEY_KEPT_MIN);
+        self.protection()?.open((now, keep_previous), (0, expected), 0, packet)
     }
 
     /// Reads all frames once without effect: what they ask, and whether they can be taken.
@@ -188,7 +204,6 @@ impl Connection {
                 asks = asks.max(Asks::Ack);
             }
             match frame {
-                Frame::AckNow => asks = Asks::AckNow,
                 Frame::Stream { id, offset, data, fin } => {
                     let len = num::len_u64(data.len());
                     if self.streams.check_piece(id, offset, len, fin)? == Room::Full {
@@ -221,7 +236,7 @@ impl Connection {
     fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<(), Violation> {
         let events = &mut self.events;
         match frame {
-            Frame::Padding | Frame::Ping | Frame::AckNow => Ok(()),
+            Frame::Padding | Frame::Ping => Ok(()),
             Frame::Ack(ack) => self.handle_ack(now, &ack),
             Frame::Stream { id, offset, data, fin } => {
                 self.streams.receive(id, (offset, data, fin), events)
@@ -253,6 +268,9 @@ impl Connection {
             .sent
             .handle_ack(&self.clock, now, ack)
             .map_err(|_| Violation("an acknowledgement of what was never sent"))?;
+        if let (Some(generation), Some(keys)) = (news.generation, self.protection()) {
+            keys.acknowledged(generation);
+        }
         let limit = self.send_limit();
         for frame in &news.arrived {
             self.streams.frame_arrived(frame, limit, &mut self.events);

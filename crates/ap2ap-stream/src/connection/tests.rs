@@ -8,9 +8,10 @@ use crate::acceptor::Acceptor;
 use crate::error::ReadError;
 use crate::key::SecretKey;
 use crate::path::DATAGRAM_MAX;
+use crate::protection::Place;
 use crate::wire::ack::Ack;
 use crate::wire::frame::Frame;
-use crate::wire::packet;
+use crate::wire::packet::Header;
 use crate::wire::writer::Writer;
 
 const PATH: PathId = PathId(0);
@@ -49,13 +50,15 @@ impl Forger {
 
     fn send_octets(&mut self, plain: &[u8]) -> Vec<Event> {
         let mut datagram = [0; DATAGRAM_MAX];
+        let header = Header::shortest(self.number, 0);
         let mut writer = Writer::new(&mut datagram);
-        packet::write_header(&mut writer, self.number, 4);
-        let header_len = writer.len();
-        let keys = self.client.keys().unwrap();
-        let len = keys.seal(self.number, plain, &mut datagram[header_len..]).unwrap();
+        header.write(&mut writer);
+        writer.octets(plain);
+        let place = Place { epoch: 0, number: self.number };
+        let keys = self.client.protection().unwrap();
+        let len = keys.seal(place, (0, header.len), plain.len(), &mut datagram).unwrap();
         self.number += 1;
-        self.bridge.handle_datagram(self.now, PATH, &datagram[..header_len + len]);
+        self.bridge.handle_datagram(self.now, PATH, &datagram[..len]);
         drain(&mut self.bridge, self.now).1
     }
 

@@ -7,20 +7,20 @@ use zerocopy::byteorder::U64;
 
 use super::{Answering, CLOSES_MAX, Connection, State};
 use crate::congestion::{Permission, Sent};
-use crate::id::{PathId, StreamId};
+use crate::id::{PathId, Side, StreamId};
 use crate::noise::first_message_mac;
 use crate::num;
 use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN, Path};
+use crate::protection::Place;
 use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
 use crate::stream::map::{Class, Pace};
-use crate::wire::TAG_LEN;
 use crate::wire::ack::ACK_LEN_MIN;
 use crate::wire::frame::{CONTROL_LEN_MAX, Frame, REASON_LEN_MAX, StreamHeader};
 use crate::wire::handshake::{
     ANSWER_OVERHEAD, AnswerPayloadHeader, EARLY_DATA_REFUSED, EARLY_DATA_TAKEN, FIRST_OVERHEAD,
     FirstPayloadHeader,
 };
-use crate::wire::packet::{self, KIND_ANSWER, KIND_FIRST, PACKET_NUMBER_END};
+use crate::wire::packet::{Header, KIND_ANSWER, KIND_FIRST, PACKET_NUMBER_END};
 use crate::wire::writer::Writer;
 
 /// The first message goes again after this long without an answer, then after ever longer times.
@@ -34,6 +34,14 @@ const PROBE_OCTETS: usize = 300;
 /// must fit every path, whatever becomes of it, and pass the narrowest relay there is: one that
 /// lets 500 octets of AP2AP text through a second.
 const HANDSHAKE_DATAGRAM_MAX: usize = PAYLOAD_MIN;
+
+/// What was put into a packet.
+#[derive(Debug)]
+struct Contents {
+    /// What must arrive in it; `None` if it asks for no acknowledgement.
+    frames: Option<Vec<SentFrame>>,
+    ack_now: bool,
+}
 
 /// Why the next packet is made, and so what goes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +161,7 @@ impl Connection {
         append_noise(&mut answer, |out| handshake.write(&payload, out).ok())?;
         debug_assert!(answer.len() <= HANDSHAKE_DATAGRAM_MAX);
         let State::Answering(answering) = &mut self.state else { return None };
-        answering.keys = handshake.into_keys().ok();
+        answering.keys = handshake.into_protection(Side::Bridge).ok();
         answering.answer = Some((answer, frames));
         Some(())
     }
@@ -190,20 +198,28 @@ impl Connection {
         }
         let purpose = self.purpose(now)?;
         let room = self.packet_room(purpose, buf.len());
-        let number = self.sent.next_number();
-        let number_len = packet::number_len(number, self.sent.unacked());
-        let mut plain = [0; DATAGRAM_MAX];
-        let mut writer = Writer::new(&mut plain);
-        writer.shrink_room(room.saturating_sub(1 + number_len + TAG_LEN));
-        let frames = self.write_frames(now, purpose, &mut writer);
-        let plain_len = writer.len();
-        if plain_len == 0 {
+        let buf = buf.get_mut(..room)?;
+        let header = self.next_header(now)?;
+        let tag_len = self.protection()?.tag_len();
+        let body_end = room.checked_sub(tag_len)?;
+        let mut writer = Writer::new(buf.get_mut(header.len..body_end)?);
+        let contents = self.write_frames(now, purpose, &mut writer);
+        let frames_len = writer.len();
+        if frames_len == 0 {
             return None;
         }
-        let plain = plain.get(..plain_len)?;
-        let len = self.seal(number, number_len, plain, buf)?;
-        self.note_sent(now, len, frames);
+        let header = Header { ack_now: contents.ack_now, ..header };
+        let len = self.seal(header, frames_len, buf)?;
+        self.note_sent(now, len, contents.frames);
         Some(len)
+    }
+
+    /// The next packet's header, as short as the peer can tell it.
+    fn next_header(&mut self, now: Instant) -> Option<Header> {
+        let header = Header::shortest(self.sent.next_number(), self.sent.unacked());
+        let keys = self.protection()?;
+        keys.update_if_due(now);
+        Some(Header { phase: keys.generation() & 1 == 1, ..header })
     }
 
     /// The most urgent reason to send a packet now, if there is one.
@@ -252,25 +268,25 @@ impl Connection {
         now: Instant,
         purpose: Purpose,
         writer: &mut Writer<'_>,
-    ) -> Option<Vec<SentFrame>> {
+    ) -> Contents {
         self.write_ack(now, writer);
         if purpose == Purpose::Ack {
-            return None;
+            return Contents { frames: None, ack_now: false };
         }
         let before = writer.len();
         let octets = num::to_f64(num::len_u64(writer.room()));
         let wants_ack_now = purpose == Purpose::Bulk
             && self.path.as_ref().is_some_and(|path| path.controller.wants_ack_now(octets));
-        if purpose == Purpose::Probe || wants_ack_now {
-            Frame::AckNow.write(writer);
-        } else if std::mem::take(&mut self.idle.ping_due) {
+        let pings = std::mem::take(&mut self.idle.ping_due);
+        if pings || purpose == Purpose::Probe {
             Frame::Ping.write(writer);
         }
         let mut frames = Vec::new();
         self.write_control(writer, &mut frames);
         let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
         self.write_streams(now, class, writer, &mut frames);
-        (writer.len() > before).then_some(frames)
+        let frames = (writer.len() > before).then_some(frames);
+        Contents { frames, ack_now: purpose == Purpose::Probe || wants_ack_now }
     }
 
     /// Every packet that has room says what has arrived; at most half of it is spent on that.
@@ -367,13 +383,11 @@ impl Connection {
         }
     }
 
-    fn seal(&self, number: u64, number_len: usize, plain: &[u8], buf: &mut [u8]) -> Option<usize> {
-        let mut writer = Writer::new(buf);
-        packet::write_header(&mut writer, number, number_len);
-        let header_len = writer.len();
-        let sealed = buf.get_mut(header_len..)?;
-        let len = self.keys()?.seal(number, plain, sealed).ok()?;
-        Some(header_len.saturating_add(len))
+    /// Seals a packet whose frames stand in `buf` behind the header's place.
+    fn seal(&mut self, header: Header, frames_len: usize, buf: &mut [u8]) -> Option<usize> {
+        header.write(&mut Writer::new(buf.get_mut(..header.len)?));
+        let place = Place { epoch: 0, number: header.number };
+        self.protection()?.seal(place, (0, header.len), frames_len, buf)
     }
 
     fn note_sent(&mut self, now: Instant, len: usize, frames: Option<Vec<SentFrame>>) {
@@ -386,7 +400,8 @@ impl Connection {
             self.idle.asked.get_or_insert(now);
         }
         let is_tracked = frames.is_some();
-        let number = self.sent.sent(now, octets, frames);
+        let generation = self.protection().map_or(0, |keys| keys.generation());
+        let number = self.sent.sent(now, octets, generation, frames);
         let seconds = self.clock.seconds(now);
         let sent = Sent { now: seconds, number, octets: num::to_f64(octets), is_tracked };
         if let Some(path) = &mut self.path {
@@ -409,15 +424,13 @@ impl Connection {
         closing.said = closing.said.saturating_add(1);
         let is_last = closing.said >= CLOSES_MAX;
         let reason = truncated(&closing.reason, REASON_LEN_MAX).as_bytes().to_vec();
-        let frame = Frame::Close { code: closing.code, reason: &reason };
-        let mut plain = [0; 2 * REASON_LEN_MAX];
-        let mut writer = Writer::new(&mut plain);
-        frame.write(&mut writer);
-        let plain_len = writer.len();
-        let number = self.sent.next_number();
-        let number_len = packet::number_len(number, self.sent.unacked());
-        let len = self.seal(number, number_len, plain.get(..plain_len)?, buf)?;
-        self.sent.sent(now, num::len_u64(len), None);
+        let code = closing.code;
+        let header = self.next_header(now)?;
+        let mut writer = Writer::new(buf.get_mut(header.len..)?);
+        Frame::Close { code, reason: &reason }.write(&mut writer);
+        let frames_len = writer.len();
+        let len = self.seal(header, frames_len, buf)?;
+        self.sent.sent(now, num::len_u64(len), 0, None);
         if is_last {
             self.state = State::Closed;
         }

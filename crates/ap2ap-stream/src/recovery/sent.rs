@@ -47,6 +47,8 @@ pub(crate) struct SentPacket {
     pub(crate) octets: u64,
     /// All octets sent on the path up to and including this packet.
     pub(crate) position: u64,
+    /// The generation of the key that it was sealed with.
+    pub(crate) generation: u32,
     pub(crate) frames: Vec<SentFrame>,
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct AckNews {
     pub(crate) late: u64,
     /// The newest packet's time until this acknowledgement, and how long the peer held it.
     pub(crate) round_trip: Option<(Duration, Duration)>,
+    /// The newest key that a packet was sealed with which arrived.
+    pub(crate) generation: Option<u32>,
 }
 
 /// An acknowledgement for a packet that was never sent.
@@ -139,13 +143,15 @@ impl SentPackets {
         &mut self,
         now: Instant,
         octets: u64,
+        generation: u32,
         frames: Option<Vec<SentFrame>>,
     ) -> u64 {
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
         self.position = self.position.saturating_add(octets);
         if let Some(frames) = frames {
-            let packet = SentPacket { sent_at: now, octets, position: self.position, frames };
+            let position = self.position;
+            let packet = SentPacket { sent_at: now, octets, position, generation, frames };
             self.octets_in_flight = self.octets_in_flight.saturating_add(octets);
             self.in_flight.insert(number, packet);
         }
@@ -204,6 +210,7 @@ impl SentPackets {
             let Some(packet) = self.in_flight.remove(&number) else { continue };
             self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
             news.acked_packets.push(outcome(clock, ack, number, &packet));
+            news.generation = news.generation.max(Some(packet.generation));
             news.arrived.extend(packet.frames);
         }
     }
@@ -324,7 +331,7 @@ mod tests {
 
         fn send(&mut self, at_ms: u64) -> u64 {
             let now = self.start + Duration::from_millis(at_ms);
-            self.sent.sent(now, 1000, Some(vec![SentFrame::MaxData]))
+            self.sent.sent(now, 1000, 0, Some(vec![SentFrame::MaxData]))
         }
 
         /// An acknowledgement of single packets, written at `at_ms`, read a delay later.

@@ -12,7 +12,6 @@ pub(crate) const REASON_LEN_MAX: usize = 100;
 
 const PADDING: u8 = 0x00;
 const PING: u8 = 0x01;
-const ACK_NOW: u8 = 0x02;
 const ACK: u8 = 0x03;
 const RESET: u8 = 0x04;
 const STOP: u8 = 0x05;
@@ -32,8 +31,6 @@ pub(crate) enum Frame<'a> {
     Padding,
     /// Asks for an acknowledgement.
     Ping,
-    /// Asks for an acknowledgement without delay.
-    AckNow,
     Ack(Ack),
     /// A piece of a stream. It is the last frame of its packet if it has no length field.
     Stream {
@@ -75,7 +72,6 @@ impl<'a> Frame<'a> {
         let frame = match kind {
             PADDING => Frame::Padding,
             PING => Frame::Ping,
-            ACK_NOW => Frame::AckNow,
             ACK => Frame::Ack(Ack::read(reader)?),
             RESET => Frame::Reset {
                 id: read_id(reader)?,
@@ -105,7 +101,6 @@ impl<'a> Frame<'a> {
         match self {
             Frame::Padding => writer.u8(PADDING),
             Frame::Ping => writer.u8(PING),
-            Frame::AckNow => writer.u8(ACK_NOW),
             Frame::Ack(ack) => {
                 writer.u8(ACK);
                 ack.write(writer);
@@ -260,7 +255,7 @@ mod tests {
             reason in prop::collection::vec(any::<u8>(), 0..REASON_LEN_MAX), ack in any_ack(),
         ) {
             let frames = [
-                Frame::Padding, Frame::Ping, Frame::AckNow, Frame::Ack(ack),
+                Frame::Padding, Frame::Ping, Frame::Ack(ack),
                 Frame::Reset { id, code, final_size: number },
                 Frame::Stop { id, code },
                 Frame::MaxData(number),

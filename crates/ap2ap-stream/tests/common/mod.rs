@@ -2,8 +2,6 @@
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of it")]
 #![expect(clippy::disallowed_methods, reason = "virtual time needs an origin; its value is unused")]
 
-pub mod numbers;
-
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
