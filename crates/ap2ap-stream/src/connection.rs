@@ -1,10 +1,13 @@
 //! A connection: the parts of the protocol put together, driven by three calls.
 
+mod handshake;
 mod receive;
 #[cfg(test)]
 #[expect(clippy::as_conversions, reason = "test data")]
 mod tests;
 mod transmit;
+
+pub(crate) use handshake::{Answering, Opening};
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -23,7 +26,7 @@ use crate::path::{PAYLOAD_MIN, Path, Probing};
 use crate::protection::Protection;
 use crate::recovery::Clock;
 use crate::recovery::received::Received;
-use crate::recovery::sent::{SentFrame, SentPackets};
+use crate::recovery::sent::SentPackets;
 use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::stream::map::StreamMap;
@@ -95,35 +98,6 @@ pub(crate) enum State {
     /// The close is being said.
     Closing(Box<Closing>),
     Closed,
-}
-
-#[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) handshake: Option<Handshake>,
-    pub(crate) bridge: PublicKey,
-    pub(crate) wall: Duration,
-    /// The first message as it was sent, and the frames in it.
-    pub(crate) first: Option<(Vec<u8>, Vec<SentFrame>)>,
-    pub(crate) sent_first_at: Option<Instant>,
-    pub(crate) repeat_at: Option<Instant>,
-    pub(crate) repeats: u32,
-    /// Packets that overtook the answer.
-    pub(crate) early: Vec<Vec<u8>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Answering {
-    pub(crate) keys: Option<Protection>,
-    pub(crate) handshake: Option<Handshake>,
-    /// The first message's MAC: what a repeat is known by.
-    pub(crate) first_mac: [u8; 16],
-    pub(crate) early_data_taken: bool,
-    /// The answer as it was sent, and the frames in it.
-    pub(crate) answer: Option<(Vec<u8>, Vec<SentFrame>)>,
-    pub(crate) answer_due: bool,
-    pub(crate) answered_at: Option<Instant>,
-    /// Octets that may be sent before the client has shown that it is there.
-    pub(crate) allowance: u64,
 }
 
 /// A close that the peer is being told, by what it needs to understand it.

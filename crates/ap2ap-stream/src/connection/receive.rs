@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tracing::trace;
 
 use super::{Connection, State};
-use crate::event::{CloseReason, Event};
-use crate::id::{ErrorCode, PathId, Side};
+use crate::event::CloseReason;
+use crate::id::{ErrorCode, PathId};
 use crate::num;
 use crate::path::DATAGRAM_MAX;
 use crate::protection::Opened;
@@ -15,15 +15,10 @@ use crate::stream::map::Room;
 use crate::stream::recv::Violation;
 use crate::wire::ack::Ack;
 use crate::wire::frame::Frame;
-use crate::wire::handshake::{AnswerPayloadHeader, EARLY_DATA_TAKEN, First, split_payload};
-use crate::wire::packet::KIND_ANSWER;
 use crate::wire::reader::Reader;
 
 /// Packets under way when a key was updated are opened for at least this long.
 const PREVIOUS_KEY_KEPT_MIN: Duration = Duration::from_secs(3);
-
-/// Packets that overtake the answer are kept for it, up to this many.
-const EARLY_PACKETS_MAX: usize = 8;
 
 impl Connection {
     /// Takes a datagram that arrived on a path. Bad input is counted, not returned.
@@ -45,90 +40,8 @@ impl Connection {
         }
     }
 
-    /// What comes before the answer may be a packet that overtook it. Beyond a few of them it is
-    /// dropped, as a loss.
-    fn keep_early(&mut self, datagram: &[u8]) -> bool {
-        let State::Opening(opening) = &mut self.state else { return false };
-        let may_come = opening.sent_first_at.is_some();
-        let has_room = may_come && opening.early.len() < EARLY_PACKETS_MAX;
-        if has_room {
-            opening.early.push(datagram.to_vec());
-        }
-        has_room
-    }
-
-    /// The same first message again: the answer was lost, or is late.
-    fn handle_repeated_first(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let mac = First::split(datagram).map(|first| *first.mac);
-        match &mut self.state {
-            State::Answering(answering) if mac == Ok(answering.first_mac) => {
-                answering.answer_due = true;
-                true
-            }
-            State::Closing(closing)
-                if closing.answer.as_ref().is_some_and(|(_, first_mac)| mac == Ok(*first_mac)) =>
-            {
-                closing.answer_due = true;
-                closing.due_at = now;
-                true
-            }
-            State::Opening(_)
-            | State::Answering(_)
-            | State::Open(_)
-            | State::Closing(_)
-            | State::Closed => false,
-        }
-    }
-
-    fn handle_answer(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let State::Opening(opening) = &mut self.state else { return false };
-        let Some(sent_at) = opening.sent_first_at else { return false };
-        let Some((&KIND_ANSWER, noise)) = datagram.split_first() else { return false };
-        let Some(mut handshake) = opening.handshake.take() else { return false };
-        let Ok(payload) = handshake.read(noise) else {
-            opening.handshake = Some(handshake);
-            return false;
-        };
-        let early = std::mem::take(&mut opening.early);
-        let frames_sent = opening.first.take().map(|(_, frames)| frames).unwrap_or_default();
-        let repeated = opening.repeats > 0;
-        let (Ok(keys), Ok((header, frames))) = (
-            handshake.into_protection(Side::Client),
-            split_payload::<AnswerPayloadHeader>(&payload),
-        ) else {
-            self.closed(CloseReason::Protocol("a malformed answer"));
-            return true;
-        };
-        let taken = header.early_data == EARLY_DATA_TAKEN;
-        self.state = State::Open(keys);
-        self.heard(now, datagram.len());
-        self.idle.ping_due = true;
-        self.events.push_back(Event::Connected);
-        let limit = self.send_limit();
-        for frame in &frames_sent {
-            if taken {
-                self.streams.frame_arrived(frame, limit, &mut self.events);
-            } else {
-                self.streams.frame_lost(frame);
-            }
-        }
-        if !repeated && let Some(path) = &mut self.path {
-            path.rtt.sample(now.saturating_duration_since(sent_at), Duration::ZERO);
-        }
-        if let Err(violation) = self.handle_frames(now, frames) {
-            self.violated(now, violation.0);
-            return true;
-        }
-        for packet in early {
-            if !self.handle_packet(now, &packet) {
-                self.discard_unauthentic("an early packet");
-            }
-        }
-        true
-    }
-
     /// False: it is no packet of this connection.
-    fn handle_packet(&mut self, now: Instant, datagram: &[u8]) -> bool {
+    pub(super) fn handle_packet(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let mut packet = [0; DATAGRAM_MAX];
         let Some(packet) = packet.get_mut(..datagram.len()) else { return false };
         packet.copy_from_slice(datagram);
@@ -308,33 +221,14 @@ impl Connection {
         self.closed(CloseReason::Peer { code, reason });
     }
 
-    /// A packet that only the client can have made: the answer arrived.
-    fn confirm(&mut self) {
-        if !matches!(self.state, State::Answering(_)) {
-            return;
-        }
-        let State::Answering(answering) = std::mem::replace(&mut self.state, State::Closed) else {
-            return;
-        };
-        let limit = self.send_limit();
-        if let Some((_, frames)) = &answering.answer {
-            for frame in frames {
-                self.streams.frame_arrived(frame, limit, &mut self.events);
-            }
-        }
-        if let Some(keys) = answering.keys {
-            self.state = State::Open(keys);
-        }
-    }
-
-    fn heard(&mut self, now: Instant, octets: usize) {
+    pub(super) fn heard(&mut self, now: Instant, octets: usize) {
         self.idle.heard = now;
         self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
         self.stats.octets_received =
             self.stats.octets_received.saturating_add(num::len_u64(octets));
     }
 
-    fn discard_unauthentic(&mut self, what: &'static str) {
+    pub(super) fn discard_unauthentic(&mut self, what: &'static str) {
         trace!(what, "datagram dropped");
         self.stats.discarded_unauthentic = self.stats.discarded_unauthentic.saturating_add(1);
     }

@@ -1,14 +1,10 @@
 //! From the parts that have something to say to the next datagram.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use zerocopy::IntoBytes;
-use zerocopy::byteorder::U64;
-
-use super::{Answering, CLOSES_MAX, Connection, State};
+use super::{CLOSES_MAX, Connection, State};
 use crate::congestion::{Permission, Sent};
-use crate::id::{PathId, Side, StreamId};
-use crate::noise::first_message_mac;
+use crate::id::{PathId, StreamId};
 use crate::num;
 use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN, Path};
 use crate::protection::Place;
@@ -16,24 +12,11 @@ use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
 use crate::stream::map::{Class, Pace};
 use crate::wire::ack::ACK_LEN_MIN;
 use crate::wire::frame::{CONTROL_LEN_MAX, Frame, REASON_LEN_MAX, StreamHeader};
-use crate::wire::handshake::{
-    ANSWER_OVERHEAD, AnswerPayloadHeader, EARLY_DATA_REFUSED, EARLY_DATA_TAKEN, FIRST_OVERHEAD,
-    FirstPayloadHeader,
-};
-use crate::wire::packet::{Header, KIND_ANSWER, KIND_FIRST, PACKET_NUMBER_END};
+use crate::wire::packet::{Header, PACKET_NUMBER_END};
 use crate::wire::writer::Writer;
-
-/// The first message goes again after this long without an answer, then after ever longer times.
-const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(1000);
-const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
 
 /// A probe carries no more than this, in octets: it may be going nowhere.
 const PROBE_OCTETS: usize = 300;
-
-/// The first message and the answer are no longer, in octets. They are repeated as they are, so they
-/// must fit every path, whatever becomes of it, and pass the narrowest relay there is: one that
-/// lets 500 octets of AP2AP text through a second.
-const HANDSHAKE_DATAGRAM_MAX: usize = PAYLOAD_MIN;
 
 /// What was put into a packet.
 #[derive(Debug)]
@@ -92,96 +75,6 @@ impl Connection {
         let outage_probe_at = self.outage_probe_at();
         let timers = [self.received.due(), probe_at.or(outage_probe_at), self.bulk_at(now)];
         timers.into_iter().flatten().min()
-    }
-
-    // ---- handshake
-
-    fn transmit_first(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
-        let State::Opening(opening) = &self.state else { return None };
-        if opening.repeat_at.is_some_and(|at| now < at) {
-            return None;
-        }
-        if opening.first.is_none() {
-            self.make_first(now)?;
-        }
-        let State::Opening(opening) = &mut self.state else { return None };
-        let waits = FIRST_REPEAT_AFTER
-            .mul_f64(1.5_f64.powi(i32::try_from(opening.repeats).unwrap_or(9).min(9)));
-        if opening.sent_first_at.is_none() {
-            opening.sent_first_at = Some(now);
-        } else {
-            opening.repeats = opening.repeats.saturating_add(1);
-        }
-        opening.repeat_at = Some(now + waits.min(FIRST_REPEAT_AFTER_MAX));
-        let (first, _) = opening.first.as_ref()?;
-        buf.get_mut(..first.len())?.copy_from_slice(first);
-        Some(first.len())
-    }
-
-    fn make_first(&mut self, now: Instant) -> Option<()> {
-        let State::Opening(opening) = &mut self.state else { return None };
-        let mut handshake = opening.handshake.take()?;
-        let (bridge, wall) = (opening.bridge, opening.wall);
-        let wall_ms = U64::new(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-        let mut payload = FirstPayloadHeader { wall_ms }.as_bytes().to_vec();
-        let frames = self.append_stream_frames(now, &mut payload, FIRST_ROOM);
-        let mut first = vec![KIND_FIRST];
-        append_noise(&mut first, |out| handshake.write(&payload, out).ok())?;
-        let mac = first_message_mac(&bridge, &first);
-        first.extend_from_slice(&mac);
-        debug_assert!(first.len() <= HANDSHAKE_DATAGRAM_MAX);
-        let State::Opening(opening) = &mut self.state else { return None };
-        opening.handshake = Some(handshake);
-        opening.first = Some((first, frames));
-        Some(())
-    }
-
-    fn transmit_answer(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
-        let State::Answering(answering) = &self.state else { return None };
-        if answering.answer.is_none() {
-            self.make_answer(now)?;
-        }
-        let State::Answering(answering) = &mut self.state else { return None };
-        answering.answer_due = false;
-        answering.answered_at.get_or_insert(now);
-        let (answer, _) = answering.answer.as_ref()?;
-        buf.get_mut(..answer.len())?.copy_from_slice(answer);
-        Some(answer.len())
-    }
-
-    /// Makes the answer, and with it the keys, if there is none yet.
-    pub(super) fn make_answer(&mut self, now: Instant) -> Option<()> {
-        let State::Answering(answering) = &mut self.state else { return None };
-        let mut handshake = answering.handshake.take()?;
-        let taken = answering.early_data_taken;
-        let early_data = if taken { EARLY_DATA_TAKEN } else { EARLY_DATA_REFUSED };
-        let mut payload = AnswerPayloadHeader { early_data }.as_bytes().to_vec();
-        let frames = self.append_stream_frames(now, &mut payload, ANSWER_ROOM);
-        let mut answer = vec![KIND_ANSWER];
-        append_noise(&mut answer, |out| handshake.write(&payload, out).ok())?;
-        debug_assert!(answer.len() <= HANDSHAKE_DATAGRAM_MAX);
-        let State::Answering(answering) = &mut self.state else { return None };
-        answering.keys = handshake.into_protection(Side::Bridge).ok();
-        answering.answer = Some((answer, frames));
-        Some(())
-    }
-
-    /// Appends as many control and stream frames as fit into `room` octets.
-    fn append_stream_frames(
-        &mut self,
-        now: Instant,
-        payload: &mut Vec<u8>,
-        room: usize,
-    ) -> Vec<SentFrame> {
-        let mut plain = [0; DATAGRAM_MAX];
-        let mut writer = Writer::new(&mut plain);
-        writer.shrink_room(room);
-        let mut frames = Vec::new();
-        self.write_control(&mut writer, &mut frames);
-        self.write_streams(now, Class::Bulk, &mut writer, &mut frames);
-        let len = writer.len();
-        payload.extend_from_slice(plain.get(..len).unwrap_or_default());
-        frames
     }
 
     // ---- packets
@@ -304,7 +197,7 @@ impl Connection {
         writer.octets(scratch.get(..len).unwrap_or_default());
     }
 
-    fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
+    pub(super) fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {
         if writer.room() >= CONTROL_LEN_MAX
             && let Some(max) = self.streams.take_max_data()
         {
@@ -346,7 +239,7 @@ impl Connection {
     }
 
     /// Writes pieces of streams of the class, in turn, until the room is used up.
-    fn write_streams(
+    pub(super) fn write_streams(
         &mut self,
         now: Instant,
         class: Class,
@@ -496,21 +389,6 @@ impl Connection {
     }
 }
 
-impl Answering {
-    /// Whether the client, who may be a forger, may be sent another packet.
-    const fn allows_a_packet(&self) -> bool {
-        self.allowance >= num::len_u64(PAYLOAD_MIN)
-    }
-}
-
-/// Appends a Noise message that `write` puts into the buffer it is given.
-fn append_noise(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
-    let mut message = [0; DATAGRAM_MAX];
-    let len = write(&mut message)?;
-    out.extend_from_slice(message.get(..len)?);
-    Some(())
-}
-
 fn truncated(text: &str, len_max: usize) -> &str {
     let mut end = text.len().min(len_max);
     while !text.is_char_boundary(end) {
@@ -518,8 +396,3 @@ fn truncated(text: &str, len_max: usize) -> &str {
     }
     text.get(..end).unwrap_or_default()
 }
-
-/// Room for frames in the first message and in the answer.
-const FIRST_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - FIRST_OVERHEAD;
-const ANSWER_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - ANSWER_OVERHEAD;
-const _: () = assert!(FIRST_ROOM >= 4 * CONTROL_LEN_MAX && ANSWER_ROOM > FIRST_ROOM);
