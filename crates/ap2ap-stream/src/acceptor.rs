@@ -20,7 +20,6 @@ use crate::event::{Event, PathEvent};
 use crate::id::{PathId, Side};
 use crate::key::{PublicKey, SecretKey};
 use crate::noise::{Handshake, Seed, first_message_mac, macs_equal};
-use crate::num;
 use crate::wire::handshake::{First, FirstPayloadHeader, MAC_LEN, split_payload};
 
 /// A first message's early data is taken if its wall time is at most this far from the bridge's.
@@ -30,11 +29,6 @@ pub const REPLAY_WINDOW: Duration = Duration::from_secs(120);
 /// First messages remembered within the window; with a full memory early data is refused, which
 /// costs a round trip, and never taken unchecked. 24 octets each.
 pub const REPLAY_CACHE_MAX: usize = 65_536;
-
-/// A bridge may answer this many times the octets of a first message before the client has shown
-/// that it is there, but at least a train's worth.
-const ALLOWANCE_FACTOR: u64 = 3;
-const ALLOWANCE_MIN_OCTETS: u64 = 1500;
 
 /// The first message makes no connection. The sender hears nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -110,20 +104,26 @@ impl Acceptor {
             answer: None,
             answer_due: true,
             answered_at: None,
-            allowance: (num::len_u64(datagram.len()) * ALLOWANCE_FACTOR).max(ALLOWANCE_MIN_OCTETS),
         };
         let state = State::Answering(Box::new(answering));
         let mut connection = Connection::new(Side::Bridge, self.config.clone(), state, now);
-        connection.begin(now, path, if early_data_taken { frames } else { &[] });
+        connection.begin(now, path, datagram.len(), if early_data_taken { frames } else { &[] });
         Ok(connection)
     }
 }
 
 impl Connection {
-    fn begin(&mut self, now: Instant, (path, payload_max): (PathId, usize), frames: &[u8]) {
+    fn begin(
+        &mut self,
+        now: Instant,
+        (path, payload_max): (PathId, usize),
+        octets: usize,
+        frames: &[u8],
+    ) {
         self.handle_path(now, path, PathEvent::Added { payload_max });
+        self.limit_first_path(octets);
         self.push_event(Event::Connected);
-        if let Err(violation) = self.handle_frames(now, frames) {
+        if let Err(violation) = self.handle_frames(now, 0, frames) {
             self.violated(now, violation.0);
         }
     }

@@ -1,6 +1,7 @@
 //! A connection: the parts of the protocol put together, driven by three calls.
 
 mod handshake;
+mod paths;
 mod receive;
 #[cfg(test)]
 #[expect(clippy::as_conversions, reason = "test data")]
@@ -17,16 +18,15 @@ use tracing::debug;
 
 use crate::config::Config;
 use crate::error::{OpenError, ReadError};
-use crate::event::{CloseReason, Event, Output, PathEvent};
-use crate::id::{ErrorCode, PathId, Side, StreamId};
+use crate::event::{CloseReason, Event, Output};
+use crate::id::{ErrorCode, Side, StreamId};
 use crate::key::PublicKey;
 use crate::noise::{Handshake, Seed};
 use crate::num;
-use crate::path::{PAYLOAD_MIN, Path, Probing};
+use crate::path::PAYLOAD_MIN;
+use crate::path::set::Paths;
 use crate::protection::Protection;
 use crate::recovery::Clock;
-use crate::recovery::received::Received;
-use crate::recovery::sent::SentPackets;
 use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::stream::map::StreamMap;
@@ -73,10 +73,7 @@ pub struct Connection {
     config: Config,
     clock: Clock,
     state: State,
-    path: Option<Path>,
-    received: Received,
-    sent: SentPackets,
-    probing: Probing,
+    paths: Paths,
     streams: StreamMap,
     events: VecDeque<Event>,
     idle: Idle,
@@ -117,16 +114,13 @@ pub(crate) struct Closing {
     pub(crate) ends_at: Instant,
 }
 
-/// When something was heard last, and since when an answer is owed.
+/// When something was heard last, and when something was said.
 #[derive(Clone, Copy, Debug)]
 struct Idle {
     began: Instant,
     heard: Instant,
-    /// When the oldest question left that has had no answer.
-    asked: Option<Instant>,
     /// When this side last said something that asks for an answer.
     spoke: Instant,
-    ping_due: bool,
 }
 
 impl Connection {
@@ -165,51 +159,11 @@ impl Connection {
             config,
             clock: Clock::new(now),
             state,
-            path: None,
-            received: Received::default(),
-            sent: SentPackets::new(),
-            probing: Probing::default(),
+            paths: Paths::new(),
             streams,
             events: VecDeque::new(),
-            idle: Idle { began: now, heard: now, asked: None, spoke: now, ping_due: false },
+            idle: Idle { began: now, heard: now, spoke: now },
             stats: Stats::default(),
-        }
-    }
-
-    /// Takes news of a path.
-    ///
-    /// This version of the protocol uses one path at a time. While there is one, another that is
-    /// added is ignored: add it again once the first is removed.
-    pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
-        match event {
-            PathEvent::Added { payload_max } => {
-                if self.path.is_none() {
-                    self.path = Some(Path::new(path, payload_max));
-                    self.sent.begin_path();
-                    self.probing = Probing::default();
-                }
-                return;
-            }
-            PathEvent::Changed { .. }
-            | PathEvent::Refused
-            | PathEvent::Writable
-            | PathEvent::Removed => {}
-        }
-        let Some(current) = self.path.as_mut().filter(|current| current.id == path) else { return };
-        match event {
-            PathEvent::Added { .. } => {}
-            PathEvent::Changed { payload_max } => current.change_payload_max(payload_max),
-            PathEvent::Refused => {
-                current.refused = true;
-                self.take_last_back(now);
-            }
-            PathEvent::Writable => current.refused = false,
-            PathEvent::Removed => {
-                self.give_all_up(now);
-                self.path = None;
-                // Nobody can answer; how long that may last is for the idle time-out to say.
-                self.idle.asked = None;
-            }
         }
     }
 
@@ -288,8 +242,8 @@ impl Connection {
     /// How often the peer was asked, about once a round trip, since it last acknowledged something
     /// new. 0 while nothing is owed.
     #[must_use]
-    pub const fn probes_unanswered(&self) -> u32 {
-        self.probing.count
+    pub fn probes_unanswered(&self) -> u32 {
+        self.paths.list.iter().map(|path| path.probing.count).min().unwrap_or(0)
     }
 
     /// Which end this is.
@@ -308,8 +262,8 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats;
-        stats.in_flight = self.sent.octets_in_flight();
-        if let Some(path) = &self.path {
+        stats.in_flight = self.paths.list.iter().map(|path| path.sent.octets_in_flight()).sum();
+        if let Some(path) = self.paths.active() {
             stats.rtt = path.rtt.is_sampled().then(|| path.rtt.smoothed());
             stats.rtt_min = path.rtt.is_sampled().then(|| path.rtt.least());
             stats.rate = path.controller.rate().map_or(0, num::to_u64);
@@ -322,7 +276,7 @@ impl Connection {
     fn send_limit(&self) -> SendLimit {
         let most = usize::try_from(self.config.send_buffer_max).unwrap_or(usize::MAX);
         let octets = |octets: f64| num::to_usize(num::to_u64(octets));
-        let known = self.path.as_ref().and_then(|path| Some((path, path.controller.rate()?)));
+        let known = self.paths.active().and_then(|path| Some((path, path.controller.rate()?)));
         let Some((path, rate)) = known else {
             return SendLimit { held: most, unsent: UNSENT_AT_FIRST.min(most) };
         };
@@ -353,8 +307,9 @@ impl Connection {
             return;
         }
         if self.keep_alive_at().is_some_and(|at| at <= now) {
-            self.idle.ping_due = true;
+            self.ping_all();
         }
+        self.drop_dead_paths(now);
     }
 
     fn time_out(&self, now: Instant) -> Option<CloseReason> {
@@ -362,14 +317,16 @@ impl Connection {
         if !self.is_confirmed() && at(self.idle.began, self.config.handshake_timeout) {
             return Some(CloseReason::HandshakeTimeout);
         }
-        let owed = self.idle.asked.is_some_and(|asked| at(asked, self.config.answer_timeout));
+        let owed = self.asked().is_some_and(|asked| at(asked, self.config.answer_timeout));
         let idle = self.config.idle_timeout.is_some_and(|after| at(self.idle.heard, after));
         (owed || idle).then_some(CloseReason::TimedOut)
     }
 
     fn keep_alive_at(&self) -> Option<Instant> {
         let after = self.config.keep_alive?;
-        let is_due = self.side == Side::Client && !self.idle.ping_due && self.has_keys();
+        let is_asking = self.paths.list.iter().any(|path| path.ping_due);
+        let may_ask = !self.paths.list.is_empty() && self.has_keys();
+        let is_due = self.side == Side::Client && may_ask && !is_asking;
         // A time too long for the clock is never.
         is_due.then(|| self.idle.heard.max(self.idle.spoke).checked_add(after))?
     }
@@ -383,9 +340,24 @@ impl Connection {
         let handshake = (!self.is_confirmed())
             .then(|| self.idle.began.checked_add(self.config.handshake_timeout))
             .flatten();
-        let owed = self.idle.asked.and_then(|at| at.checked_add(self.config.answer_timeout));
+        let owed = self.paths.list.iter().filter_map(|path| path.asked).min();
+        let owed = owed.and_then(|at| at.checked_add(self.config.answer_timeout));
         let idle = self.config.idle_timeout.and_then(|after| self.idle.heard.checked_add(after));
         [handshake, owed, idle, self.keep_alive_at(), transmit].into_iter().flatten().min()
+    }
+
+    /// Since when the peer owes an answer: on every path, or there is one that works.
+    fn asked(&self) -> Option<Instant> {
+        let mut asked = self.paths.list.iter().map(|path| path.asked);
+        let first = asked.next()??;
+        asked.try_fold(first, |latest, asked| Some(latest.max(asked?)))
+    }
+
+    /// AP-115: a relay forgets a path that nobody uses, so each is asked for a sign of life.
+    fn ping_all(&mut self) {
+        for path in &mut self.paths.list {
+            path.ping_due = true;
+        }
     }
 
     // ---- ends
@@ -413,7 +385,7 @@ impl Connection {
             State::Opening(_) | State::Closing(_) | State::Closed => return,
         };
         let Some(keys) = keys else { return };
-        let rtt = self.path.as_ref().map(|path| path.rtt).unwrap_or_default();
+        let rtt = self.paths.active().map(|path| path.rtt).unwrap_or_default();
         let repeat_after = rtt.probe_timeout().min(CLOSING_MAX / CLOSING_TIMEOUTS);
         self.state = State::Closing(Box::new(Closing {
             keys,
@@ -457,37 +429,40 @@ impl Connection {
     // ---- losses that no acknowledgement tells of
 
     /// The carrier refused the last datagram: it was never sent, and nobody owes an answer to it.
-    fn take_last_back(&mut self, now: Instant) {
+    fn take_last_back(&mut self, now: Instant, index: usize) {
+        let Some(path) = self.paths.get_mut(index) else { return };
+        let next_number = path.sent.next_number();
         match &mut self.state {
             State::Opening(opening) => opening.repeat_at = None,
-            State::Answering(answering) if self.sent.next_number() == 0 => {
-                answering.answer_due = true;
-            }
+            State::Answering(answering) if next_number == 0 => answering.answer_due = true,
             State::Closing(closing) => closing.due_at = now,
             State::Answering(_) | State::Open(_) | State::Closed => {}
         }
-        let Some(number) = self.sent.next_number().checked_sub(1) else { return };
-        for frame in self.sent.unsend(number) {
-            self.streams.frame_lost(&frame);
+        let Some(number) = next_number.checked_sub(1) else { return };
+        let frames = path.sent.unsend(number);
+        path.received.acknowledge_again(now);
+        if path.probing.count == 0 {
+            path.asked = path.sent.oldest_sent_at();
         }
-        self.received.acknowledge_again(now);
-        if self.probing.count == 0 {
-            self.idle.asked = self.sent.oldest_sent_at();
+        for frame in &frames {
+            self.frame_lost(frame);
         }
     }
 
-    /// Everything in flight is lost, and that says nothing about the rate.
-    fn give_all_up(&mut self, now: Instant) {
-        let frames = self.sent.give_all_up();
-        for frame in &frames {
-            self.streams.frame_lost(frame);
-        }
+    /// Everything in flight on a path is lost, and that says nothing about its rate.
+    fn give_all_up(&mut self, now: Instant, index: usize) {
         let seconds = self.clock.seconds(now);
-        if let Some(path) = &mut self.path {
-            path.controller.on_silence(seconds);
+        let Some(path) = self.paths.get_mut(index) else { return };
+        let frames = path.sent.give_all_up();
+        path.controller.on_silence(seconds);
+        for frame in &frames {
+            self.frame_lost(frame);
         }
     }
 }
+
+/// Packets under way when a key was updated are opened for at least this long.
+const PREVIOUS_KEY_KEPT_MIN: Duration = Duration::from_secs(3);
 
 /// What a peer that broke the protocol is told.
 const PROTOCOL_CODE: ErrorCode = ErrorCode(1);

@@ -37,6 +37,9 @@ pub enum Event {
     /// A stream that was [`WriteError::Blocked`](crate::WriteError::Blocked) takes octets again,
     /// or was stopped by the peer.
     Writable(StreamId),
+    /// The connection does not use this path any more: the peer left it, nobody answered on it for
+    /// long, or its peer is reached over another one now. Close it.
+    PathClosed(PathId),
     /// The connection is over. Nothing follows but the last datagrams.
     Closed(CloseReason),
 }
@@ -75,6 +78,13 @@ pub enum CloseReason {
 pub enum PathEvent {
     /// It can be used for datagrams of up to `payload_max` octets.
     Added {
+        /// The longest datagram, in octets.
+        payload_max: usize,
+    },
+    /// The same, but the carrier does not say which peer a datagram came from: several
+    /// connections share the path, and each of their packets begins with eight octets that say
+    /// whose it is. At a bridge say it of the path that the first message came over, too.
+    AddedShared {
         /// The longest datagram, in octets.
         payload_max: usize,
     },

@@ -1,11 +1,25 @@
-//! The way to the peer: how long a datagram may be, how long it takes, how fast it may go.
+//! A way to the peer: how long a datagram may be, how long it takes, how fast it may go, and what is
+//! under way on it.
+//!
+//! ```text
+//!   client   Added ──► Joining ── a packet comes back ──► Proved ──┬── Removed, or no answer for
+//!   bridge   Added ──► Candidate ── an authentic join ──► Bound    │   long ──► leave is told
+//!                                   acknowledged here ──► Proved ──┘
+//! ```
+
+pub(crate) mod epochs;
+pub(crate) mod set;
 
 use std::time::Instant;
 
 use crate::congestion::relay_rate::RelayRate;
 use crate::congestion::{Controller, RoundTrip};
 use crate::id::PathId;
+use crate::num;
+use crate::protection::ConnectionId;
+use crate::recovery::received::Received;
 use crate::recovery::rtt::RttEstimator;
+use crate::recovery::sent::{AckNews, SentPackets};
 
 /// Datagrams are no longer than this, whatever a carrier allows, in octets.
 pub(crate) const DATAGRAM_MAX: usize = 2048;
@@ -13,27 +27,73 @@ pub(crate) const DATAGRAM_MAX: usize = 2048;
 /// A path with less room is of no use: an acknowledgement and a piece of data must fit.
 pub(crate) const PAYLOAD_MIN: usize = 256;
 
+/// Paths that a connection uses at once, and as many that wait to be joined. Each keeps some
+/// 4 KiB of state while it is idle.
+pub(crate) const PATHS_MAX: usize = 8;
+
+/// AP-83: what is sent on a path that the peer has not proved to be on is at most so many times
+/// what came from there, but at least a train's worth: an answer to whoever copied a datagram.
+const ALLOWANCE_FACTOR: u64 = 3;
+const ALLOWANCE_MIN_OCTETS: u64 = 1500;
+
+/// After so many probes without an answer another path is better.
+const SILENT_PROBES: u32 = 2;
+
+/// A path as its carrier describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) id: PathId,
+    pub(crate) payload_max: usize,
+    /// Several peers' datagrams come over it, and nothing but their ids tells whose they are.
+    pub(crate) is_shared: bool,
+}
+
 /// One path and all that is known of it.
 #[derive(Debug)]
 pub(crate) struct Path {
     pub(crate) id: PathId,
+    pub(crate) epoch: u32,
     payload_max: usize,
+    is_shared: bool,
     /// The carrier refused a datagram and has not said since that it takes more.
     pub(crate) refused: bool,
     pub(crate) rtt: RttEstimator,
     pub(crate) controller: Box<dyn Controller>,
+    pub(crate) received: Received,
+    pub(crate) sent: SentPackets,
+    pub(crate) probing: Probing,
+    /// When the oldest question left that has had no answer.
+    pub(crate) asked: Option<Instant>,
+    /// The peer is to be asked for a sign of life.
+    pub(crate) ping_due: bool,
+    /// A packet of the peer's came over it: it knows whose path this is.
+    pub(crate) is_heard: bool,
+    /// Octets that may be sent until the peer has proved to be there; `None` once it has.
+    allowance: Option<u64>,
+    /// What the peer's packets begin with where they must say whose they are, once there are keys.
+    pub(crate) id_expected: Option<ConnectionId>,
 }
 
 impl Path {
-    pub(crate) fn new(id: PathId, payload_max: usize) -> Self {
+    pub(crate) fn new(way: Way, epoch: u32) -> Self {
         let mut path = Self {
-            id,
+            id: way.id,
+            epoch,
             payload_max: 0,
+            is_shared: way.is_shared,
             refused: false,
             rtt: RttEstimator::default(),
             controller: Box::new(RelayRate::new()),
+            received: Received::default(),
+            sent: SentPackets::new(),
+            probing: Probing::default(),
+            asked: None,
+            ping_due: false,
+            is_heard: false,
+            allowance: None,
+            id_expected: None,
         };
-        path.change_payload_max(payload_max);
+        path.change_payload_max(way.payload_max);
         path
     }
 
@@ -46,11 +106,112 @@ impl Path {
         self.payload_max
     }
 
+    /// Several peers' datagrams come over it, as turned out.
+    pub(crate) const fn share(&mut self, is_shared: bool) {
+        self.is_shared |= is_shared;
+    }
+
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    /// As its carrier describes it.
+    pub(crate) const fn way(&self) -> Way {
+        Way { id: self.id, payload_max: self.payload_max, is_shared: self.is_shared }
+    }
+
+    /// AP-82: the same path, its numbers and keys, over another of the carrier's. Where it was
+    /// before.
+    pub(crate) fn move_to(&mut self, way: Way) -> PathId {
+        self.is_shared = way.is_shared;
+        self.refused = false;
+        self.change_payload_max(way.payload_max);
+        std::mem::replace(&mut self.id, way.id)
+    }
+
+    /// AP-4: packets say whose they are where nothing else does.
+    pub(crate) const fn needs_id(&self) -> bool {
+        self.is_shared || (self.epoch > 0 && !self.is_heard)
+    }
+
+    /// AP-83: the peer may not be there; this much came from whoever is.
+    pub(crate) fn limit(&mut self, octets: usize) {
+        let octets = num::len_u64(octets).saturating_mul(ALLOWANCE_FACTOR);
+        self.allowance = Some(octets.max(ALLOWANCE_MIN_OCTETS));
+    }
+
+    /// More came from there.
+    pub(crate) fn extend_limit(&mut self, octets: usize) {
+        if let Some(allowance) = &mut self.allowance {
+            let more = num::len_u64(octets).saturating_mul(ALLOWANCE_FACTOR);
+            *allowance = allowance.saturating_add(more);
+        }
+    }
+
+    /// The peer is there.
+    pub(crate) const fn prove(&mut self) {
+        self.allowance = None;
+    }
+
+    pub(crate) const fn is_proved(&self) -> bool {
+        self.allowance.is_none()
+    }
+
+    /// The longest datagram that may be sent now; `None` if that is too little.
+    pub(crate) fn room(&self) -> Option<usize> {
+        let allowed = self.allowance.map_or(self.payload_max, num::to_usize);
+        let room = allowed.min(self.payload_max);
+        (room >= PAYLOAD_MIN).then_some(room)
+    }
+
+    /// Whether anything may be sent on it now.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.refused && self.room().is_some()
+    }
+
+    pub(crate) fn spend(&mut self, octets: u64) {
+        if let Some(allowance) = &mut self.allowance {
+            *allowance = allowance.saturating_sub(octets);
+        }
+    }
+
+    /// Takes what an acknowledgement told.
+    pub(crate) fn hear_of(&mut self, now: Instant, seconds: f64, news: &AckNews) {
+        if !news.acked_packets.is_empty() || news.late > 0 {
+            self.probing = Probing { progress: Some(now), ..Probing::default() };
+            self.asked = self.sent.oldest_sent_at();
+            self.prove();
+        }
+        if let Some((answered_after, held)) = news.round_trip {
+            self.rtt.sample(answered_after, held);
+        }
+        if !news.acked_packets.is_empty() {
+            let round_trip = self.round_trip();
+            self.controller.on_acked(seconds, &news.acked_packets, round_trip);
+        }
+        if !news.lost_packets.is_empty() {
+            self.controller.on_lost(seconds, &news.lost_packets);
+        }
+    }
+
+    /// Nobody has answered for a while.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.probing.count >= SILENT_PROBES
+    }
+
     pub(crate) fn round_trip(&self) -> RoundTrip {
         RoundTrip {
             least: self.rtt.least().as_secs_f64(),
             smoothed_raw: self.rtt.smoothed().as_secs_f64(),
         }
+    }
+
+    /// When the peer is to be asked next about what it has not acknowledged, or whether it is
+    /// there again.
+    pub(crate) fn probe_at(&self) -> Option<Instant> {
+        let in_outage = self.probing.last.filter(|_| self.probing.count > 0);
+        let since = self.sent.oldest_sent_at().or(in_outage)?;
+        Some(self.probing.due(since, &self.rtt))
     }
 }
 

@@ -12,7 +12,7 @@ mod common;
 use std::time::Duration;
 
 use ap2ap_stream::{
-    CloseReason, Config, ErrorCode, Event, OpenError, Output, PathEvent, PathId, ReadError, Side,
+    CloseReason, Config, ErrorCode, Event, OpenError, Output, PathEvent, ReadError, Side,
     WriteError,
 };
 use common::{Duo, MS, PATH, SECOND, arrives, is_lost, patterned};
@@ -388,14 +388,13 @@ fn a_path_may_be_removed_and_added_again_in_the_middle_of_a_stream() {
             removed += 1;
             // Shorter than the answer time-out: the other end may be waiting for an acknowledgement.
             back_at = Some(now + 20 * SECOND);
-            duo.client.wait = back_at;
+            duo.alarm = back_at;
         }
         if back_at.is_some_and(|at| now >= at) {
             back_at = None;
+            duo.alarm = None;
             duo.add_path();
             duo.settle();
-        } else if back_at.is_some() {
-            duo.client.wait = back_at;
         }
         read.len() == data.len()
     });
@@ -473,16 +472,6 @@ fn every_third_datagram_may_be_refused() {
         read.extend_from_slice(&duo.bridge().read(id).0);
     }
     assert!(read == data, "{} of {}", read.len(), data.len());
-}
-
-#[test]
-fn a_second_path_is_ignored_while_there_is_one() {
-    let mut duo = Duo::connected();
-    let now = duo.now;
-    for event in [PathEvent::Added { payload_max: 900 }, PathEvent::Refused, PathEvent::Removed] {
-        duo.client.connection.handle_path(now, PathId(5), event);
-    }
-    assert!(upload(&mut duo, b"x", 10 * SECOND) == b"x");
 }
 
 #[test]

@@ -257,6 +257,8 @@ impl Shared {
                 debug!(%reason, "connection closed");
                 self.end(state, reason.into());
             }
+            // Only a peer that gives its one path up: what is left of the connection times out.
+            Event::PathClosed(_) => debug!("the peer left the connection's path"),
             // The core may learn to tell more; what nobody waits for is not told.
             _ => {}
         }

@@ -10,7 +10,6 @@ use crate::event::{CloseReason, Event};
 use crate::id::Side;
 use crate::key::PublicKey;
 use crate::noise::{Handshake, first_message_mac};
-use crate::num;
 use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN};
 use crate::protection::Protection;
 use crate::recovery::sent::SentFrame;
@@ -65,15 +64,6 @@ pub(crate) struct Answering {
     pub(crate) answer: Option<(Vec<u8>, Vec<SentFrame>)>,
     pub(crate) answer_due: bool,
     pub(crate) answered_at: Option<Instant>,
-    /// Octets that may be sent before the client has shown that it is there.
-    pub(crate) allowance: u64,
-}
-
-impl Answering {
-    /// Whether the client, who may be a forger, may be sent another packet.
-    pub(super) const fn allows_a_packet(&self) -> bool {
-        self.allowance >= num::len_u64(PAYLOAD_MIN)
-    }
 }
 
 impl Connection {
@@ -144,6 +134,7 @@ impl Connection {
         let State::Answering(answering) = &mut self.state else { return None };
         answering.keys = handshake.into_protection(Side::Bridge).ok();
         answering.answer = Some((answer, frames));
+        self.expect_ids();
         Some(())
     }
 
@@ -222,25 +213,31 @@ impl Connection {
         let taken = header.early_data == EARLY_DATA_TAKEN;
         self.state = State::Open(keys);
         self.heard(now, datagram.len());
-        self.idle.ping_due = true;
         self.events.push_back(Event::Connected);
-        let limit = self.send_limit();
         for frame in &frames_sent {
             if taken {
-                self.streams.frame_arrived(frame, limit, &mut self.events);
+                self.frame_arrived(frame);
             } else {
-                self.streams.frame_lost(frame);
+                self.frame_lost(frame);
             }
         }
-        if !repeated && let Some(path) = &mut self.path {
-            path.rtt.sample(now.saturating_duration_since(sent_at), Duration::ZERO);
+        let mut first_path = None;
+        if let Some(path) = self.paths.get_mut(0) {
+            path.ping_due = true;
+            path.is_heard = true;
+            if !repeated {
+                path.rtt.sample(now.saturating_duration_since(sent_at), Duration::ZERO);
+            }
+            first_path = Some(path.id);
         }
-        if let Err(violation) = self.handle_frames(now, frames) {
+        self.expect_ids();
+        self.join_paths();
+        if let Err(violation) = self.handle_frames(now, 0, frames) {
             self.violated(now, violation.0);
             return true;
         }
         for packet in early {
-            if !self.handle_packet(now, &packet) {
+            if !first_path.is_some_and(|path| self.handle_packet(now, path, &packet)) {
                 self.discard_unauthentic("an early packet");
             }
         }
@@ -255,14 +252,18 @@ impl Connection {
         let State::Answering(answering) = std::mem::replace(&mut self.state, State::Closed) else {
             return;
         };
-        let limit = self.send_limit();
-        if let Some((_, frames)) = &answering.answer {
-            for frame in frames {
-                self.streams.frame_arrived(frame, limit, &mut self.events);
-            }
-        }
         if let Some(keys) = answering.keys {
             self.state = State::Open(keys);
+        }
+        if let Some((_, frames)) = &answering.answer {
+            for frame in frames {
+                self.frame_arrived(frame);
+            }
+        }
+        // It had the answer from the first path.
+        if let Some(path) = self.paths.list.iter_mut().find(|path| path.epoch == 0) {
+            path.prove();
+            path.is_heard = true;
         }
     }
 }

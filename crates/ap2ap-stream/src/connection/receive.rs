@@ -1,6 +1,6 @@
 //! From a datagram to its frames, and from each frame to the part that it concerns.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tracing::trace;
 
@@ -17,22 +17,21 @@ use crate::wire::ack::Ack;
 use crate::wire::frame::Frame;
 use crate::wire::reader::Reader;
 
-/// Packets under way when a key was updated are opened for at least this long.
-const PREVIOUS_KEY_KEPT_MIN: Duration = Duration::from_secs(3);
-
 impl Connection {
     /// Takes a datagram that arrived on a path. Bad input is counted, not returned.
     pub fn handle_datagram(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
-        let is_ours = self.path.as_ref().is_some_and(|current| current.id == path);
-        if !is_ours || datagram.len() > DATAGRAM_MAX {
-            self.discard_unauthentic("another path");
+        if datagram.len() > DATAGRAM_MAX {
+            self.discard_unauthentic("too long");
             return;
         }
+        let is_on_first_path = self.paths.get(0).is_some_and(|first| first.id == path);
         // AP-1: no octet says what a datagram is; whatever it can be shown to be, it is.
         let is_ours = match &mut self.state {
+            State::Opening(_) if !is_on_first_path => false,
             State::Opening(_) => self.handle_answer(now, datagram) || self.keep_early(datagram),
             State::Answering(_) | State::Open(_) | State::Closing(_) | State::Closed => {
-                self.handle_packet(now, datagram) || self.handle_repeated_first(now, datagram)
+                self.handle_packet(now, path, datagram)
+                    || (is_on_first_path && self.handle_repeated_first(now, datagram))
             }
         };
         if !is_ours {
@@ -41,23 +40,29 @@ impl Connection {
     }
 
     /// False: it is no packet of this connection.
-    pub(super) fn handle_packet(&mut self, now: Instant, datagram: &[u8]) -> bool {
+    pub(super) fn handle_packet(&mut self, now: Instant, path: PathId, datagram: &[u8]) -> bool {
         let mut packet = [0; DATAGRAM_MAX];
         let Some(packet) = packet.get_mut(..datagram.len()) else { return false };
         packet.copy_from_slice(datagram);
-        let Some(opened) = self.open_packet(now, packet) else { return false };
+        let Some((index, opened)) = self.open_anywhere(now, path, packet) else { return false };
         let frames = packet.get(opened.frames.clone()).unwrap_or_default();
         if matches!(self.state, State::Closing(_)) {
             self.handle_packet_while_closing(now, frames);
         } else {
-            self.handle_opened(now, &opened, frames, datagram.len());
+            self.handle_opened(now, (index, &opened), frames, datagram.len());
         }
         true
     }
 
-    fn handle_opened(&mut self, now: Instant, opened: &Opened, frames: &[u8], len: usize) {
+    fn handle_opened(
+        &mut self,
+        now: Instant,
+        (index, opened): (usize, &Opened),
+        frames: &[u8],
+        len: usize,
+    ) {
         let number = opened.number;
-        if !self.received.is_new(number) {
+        if !self.paths.get(index).is_some_and(|path| path.received.is_new(number)) {
             trace!(number, "repeated packet dropped");
             self.stats.discarded_repeated = self.stats.discarded_repeated.saturating_add(1);
             return;
@@ -65,7 +70,7 @@ impl Connection {
         match self.survey(frames) {
             Ok((Room::Enough, asks)) => {
                 let asks = if opened.ack_now { Asks::AckNow } else { asks };
-                self.received.record(&self.clock, now, number, len, asks);
+                self.note_received(now, index, (number, len, asks));
             }
             Ok((Room::Full, _)) => {
                 trace!(number, "packet dropped, no room for its pieces");
@@ -79,7 +84,7 @@ impl Connection {
         }
         self.heard(now, len);
         self.confirm();
-        if let Err(violation) = self.handle_frames(now, frames) {
+        if let Err(violation) = self.handle_frames(now, index, frames) {
             self.violated(now, violation.0);
         }
     }
@@ -98,12 +103,21 @@ impl Connection {
         }
     }
 
-    /// Authenticates a packet and opens it in place.
-    fn open_packet(&mut self, now: Instant, packet: &mut [u8]) -> Option<Opened> {
-        let expected = self.received.expected();
-        let timeout = self.path.as_ref()?.rtt.probe_timeout();
-        let keep_previous = (timeout * 3).max(PREVIOUS_KEY_KEPT_MIN);
-        self.protection()?.open((now, keep_previous), (0, expected), 0, packet)
+    /// A new packet counts, and its path is the peer's.
+    fn note_received(
+        &mut self,
+        now: Instant,
+        index: usize,
+        (number, len, asks): (u64, usize, Asks),
+    ) {
+        let Some(path) = self.paths.get_mut(index) else { return };
+        path.received.record(&self.clock, now, number, len, asks);
+        path.extend_limit(len);
+        if !std::mem::replace(&mut path.is_heard, true) {
+            let epoch = path.epoch;
+            self.paths.epoch_is_known(epoch);
+            self.join_paths();
+        }
     }
 
     /// Reads all frames once without effect: what they ask, and whether they can be taken.
@@ -131,26 +145,39 @@ impl Connection {
                 | Frame::MaxData(_)
                 | Frame::MaxStreamData { .. }
                 | Frame::MaxStreams(_)
+                | Frame::PathLeave(_)
                 | Frame::Close { .. } => {}
             }
         }
         Ok((room, asks))
     }
 
-    pub(crate) fn handle_frames(&mut self, now: Instant, frames: &[u8]) -> Result<(), Violation> {
+    /// Takes the frames of a packet that came on the path with this index.
+    pub(crate) fn handle_frames(
+        &mut self,
+        now: Instant,
+        index: usize,
+        frames: &[u8],
+    ) -> Result<(), Violation> {
+        let epoch = self.paths.get(index).map_or(0, |path| path.epoch);
         let mut reader = Reader::new(frames);
         while !reader.is_empty() && !self.is_closed() {
             let frame = Frame::read(&mut reader).map_err(|_| Violation("a malformed frame"))?;
-            self.handle_frame(now, frame)?;
+            self.handle_frame(now, epoch, frame)?;
         }
         Ok(())
     }
 
-    fn handle_frame(&mut self, now: Instant, frame: Frame<'_>) -> Result<(), Violation> {
+    fn handle_frame(
+        &mut self,
+        now: Instant,
+        epoch: u32,
+        frame: Frame<'_>,
+    ) -> Result<(), Violation> {
         let events = &mut self.events;
         match frame {
             Frame::Padding | Frame::Ping => Ok(()),
-            Frame::Ack(ack) => self.handle_ack(now, &ack),
+            Frame::Ack(ack) => self.handle_ack(now, epoch, &ack),
             Frame::Stream { id, offset, data, fin } => {
                 self.streams.receive(id, (offset, data, fin), events)
             }
@@ -169,6 +196,10 @@ impl Connection {
                 self.streams.receive_max_streams(max, events);
                 Ok(())
             }
+            Frame::PathLeave(epoch) => {
+                self.handle_leave(now, epoch);
+                Ok(())
+            }
             Frame::Close { code, reason } => {
                 self.handle_close(code, reason);
                 Ok(())
@@ -176,39 +207,27 @@ impl Connection {
         }
     }
 
-    fn handle_ack(&mut self, now: Instant, ack: &Ack) -> Result<(), Violation> {
-        let news = self
+    /// AP-74. Of a path that is gone nothing is of interest any more.
+    fn handle_ack(&mut self, now: Instant, epoch: u32, ack: &Ack) -> Result<(), Violation> {
+        let index = self.paths.index_of_epoch(epoch);
+        let Some(path) = index.and_then(|index| self.paths.get_mut(index)) else { return Ok(()) };
+        let news = path
             .sent
             .handle_ack(&self.clock, now, ack)
             .map_err(|_| Violation("an acknowledgement of what was never sent"))?;
-        if let (Some(generation), Some(keys)) = (news.generation, self.protection()) {
-            keys.acknowledged(generation);
-        }
-        let limit = self.send_limit();
-        for frame in &news.arrived {
-            self.streams.frame_arrived(frame, limit, &mut self.events);
-        }
-        for frame in &news.lost {
-            self.streams.frame_lost(frame);
-        }
+        let seconds = self.clock.seconds(now);
+        path.hear_of(now, seconds, &news);
         let lost = num::len_u64(news.lost_packets.len());
         self.stats.packets_lost = self.stats.packets_lost.saturating_add(lost);
         self.stats.packets_late = self.stats.packets_late.saturating_add(news.late);
-        if !news.acked_packets.is_empty() || news.late > 0 {
-            self.probing = crate::path::Probing { progress: Some(now), ..Default::default() };
-            self.idle.asked = self.sent.oldest_sent_at();
+        if let (Some(generation), Some(keys)) = (news.generation, self.protection()) {
+            keys.acknowledged(generation);
         }
-        let seconds = self.clock.seconds(now);
-        let Some(path) = &mut self.path else { return Ok(()) };
-        if let Some((answered_after, held)) = news.round_trip {
-            path.rtt.sample(answered_after, held);
+        for frame in &news.arrived {
+            self.frame_arrived(frame);
         }
-        if !news.acked_packets.is_empty() {
-            let round_trip = path.round_trip();
-            path.controller.on_acked(seconds, &news.acked_packets, round_trip);
-        }
-        if !news.lost_packets.is_empty() {
-            path.controller.on_lost(seconds, &news.lost_packets);
+        for frame in &news.lost {
+            self.frame_lost(frame);
         }
         Ok(())
     }

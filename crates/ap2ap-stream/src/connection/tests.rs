@@ -6,6 +6,8 @@
 use super::*;
 use crate::acceptor::Acceptor;
 use crate::error::ReadError;
+use crate::event::PathEvent;
+use crate::id::PathId;
 use crate::key::SecretKey;
 use crate::path::DATAGRAM_MAX;
 use crate::protection::Place;
@@ -156,7 +158,7 @@ fn a_flood_of_frames_for_forgotten_streams_leaves_nothing() {
         assert_eq!(stream.read(9), Err(ReadError::Reset(CODE)));
         stream.reset(CODE);
         // It acknowledges whatever the bridge sent.
-        let largest = forger.bridge.sent.next_number();
+        let largest = forger.bridge.paths.get(0).unwrap().sent.next_number();
         if let Some(largest) = largest.checked_sub(1) {
             let ack = Ack { largest, written_at: 0, ranges: vec![0..=largest], arrivals: vec![] };
             forger.send(&[Frame::Ack(ack)]);
@@ -175,7 +177,10 @@ fn strange_acknowledgements_panic_nowhere() {
         let _ = forger.bridge.stream(own).unwrap().write(&[1; 500]);
         drain(&mut forger.bridge, forger.now);
         forger.now += Duration::from_millis(7);
-        let Some(largest) = forger.bridge.sent.next_number().checked_sub(1) else { continue };
+        let Some(largest) = forger.bridge.paths.get(0).unwrap().sent.next_number().checked_sub(1)
+        else {
+            continue;
+        };
         let at = |shift: u64| (1_u64 << (number % 61)).wrapping_mul(shift) % (1 << 61);
         let arrivals = (0..8)
             .map(|back| crate::wire::ack::Arrival {

@@ -45,108 +45,141 @@ impl Connection {
         now: Instant,
         buf: &mut [u8],
     ) -> Option<(PathId, usize)> {
-        let path = self.path.as_ref().filter(|path| !path.refused)?;
+        let index = match &self.state {
+            State::Closed => return None,
+            State::Open(_) => return self.transmit_packet(now, buf),
+            State::Answering(answering) if !answering.answer_due => {
+                return self.transmit_packet(now, buf);
+            }
+            State::Opening(_) | State::Answering(_) => 0,
+            State::Closing(_) => self.paths.active_index()?,
+        };
+        let path = self.paths.get(index).filter(|path| !path.refused)?;
         let id = path.id;
-        let room = path.payload_max().min(buf.len());
-        if room < PAYLOAD_MIN {
+        let buf = buf.get_mut(..path.payload_max().min(buf.len()))?;
+        if buf.len() < PAYLOAD_MIN {
             return None;
         }
-        let buf = buf.get_mut(..room)?;
         let len = match &self.state {
             State::Opening(_) => self.transmit_first(now, buf),
-            State::Answering(answering) if answering.answer_due => self.transmit_answer(now, buf),
-            State::Answering(_) | State::Open(_) => self.transmit_packet(now, buf),
-            State::Closing(_) => self.transmit_close(now, buf),
-            State::Closed => None,
+            State::Answering(_) => self.transmit_answer(now, buf),
+            State::Closing(_) => self.transmit_close(now, index, buf),
+            State::Open(_) | State::Closed => None,
         }?;
         Some((id, len))
     }
 
     /// When `poll_transmit` may next have something, if nothing happens before.
     pub(super) fn next_transmit_at(&mut self, now: Instant) -> Option<Instant> {
-        let path = self.path.as_ref().filter(|path| !path.refused)?;
         match &self.state {
-            State::Opening(opening) => return opening.repeat_at,
-            State::Answering(answering) if !answering.allows_a_packet() => return None,
-            State::Closing(closing) => return Some(closing.due_at),
-            State::Answering(_) | State::Open(_) | State::Closed => {}
+            State::Opening(opening) => {
+                let first = self.paths.get(0).filter(|path| !path.refused)?;
+                debug_assert_eq!(first.epoch, 0);
+                return opening.repeat_at;
+            }
+            State::Closing(closing) => {
+                return self.paths.active().filter(|path| !path.refused).map(|_| closing.due_at);
+            }
+            State::Answering(_) | State::Open(_) => {}
+            State::Closed => return None,
         }
-        let probe_at = self.sent.oldest_sent_at().map(|oldest| self.probing.due(oldest, &path.rtt));
-        let outage_probe_at = self.outage_probe_at();
-        let timers = [self.received.due(), probe_at.or(outage_probe_at), self.bulk_at(now)];
-        timers.into_iter().flatten().min()
+        let bulk_at = self.bulk_at(now);
+        let usable = self.paths.list.iter().filter(|path| path.is_usable());
+        let timers = usable.flat_map(|path| [path.received.due(), path.probe_at()]).flatten();
+        timers.chain(bulk_at).min()
     }
 
     // ---- packets
 
-    fn transmit_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
-        if self.sent.next_number() >= PACKET_NUMBER_END {
+    /// Paths that data does not go over have little to say, so they go first.
+    fn transmit_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<(PathId, usize)> {
+        let active = self.paths.active_index()?;
+        let others = (0..self.paths.list.len()).filter(|index| *index != active);
+        others.chain([active]).find_map(|index| {
+            let path = self.paths.get(index).filter(|path| path.is_usable())?;
+            let (id, room) = (path.id, path.room()?);
+            let room = room.min(buf.len());
+            let buf = buf.get_mut(..room).filter(|buf| buf.len() >= PAYLOAD_MIN)?;
+            let len = self.transmit_on(now, (index, index == active), buf)?;
+            Some((id, len))
+        })
+    }
+
+    fn transmit_on(
+        &mut self,
+        now: Instant,
+        (index, is_active): (usize, bool),
+        buf: &mut [u8],
+    ) -> Option<usize> {
+        if self.paths.get(index)?.sent.next_number() >= PACKET_NUMBER_END {
             self.closed(crate::event::CloseReason::Exhausted);
             return None;
         }
-        if let State::Answering(answering) = &self.state
-            && !answering.allows_a_packet()
-        {
-            return None;
-        }
-        let purpose = self.purpose(now)?;
-        let room = self.packet_room(purpose, buf.len());
+        let purpose = self.purpose(now, index, is_active)?;
+        let room = self.packet_room(index, purpose, buf.len());
         let buf = buf.get_mut(..room)?;
-        let header = self.next_header(now)?;
-        let tag_len = self.protection()?.tag_len();
-        let body_end = room.checked_sub(tag_len)?;
-        let mut writer = Writer::new(buf.get_mut(header.len..body_end)?);
-        let contents = self.write_frames(now, purpose, &mut writer);
+        let (id_len, header) = self.begin_packet(now, index, buf)?;
+        let start = id_len.checked_add(header.len)?;
+        let body_end = room.checked_sub(self.protection()?.tag_len())?;
+        let mut writer = Writer::new(buf.get_mut(start..body_end)?);
+        let contents = self.write_frames(now, (index, is_active), purpose, &mut writer);
         let frames_len = writer.len();
         if frames_len == 0 {
             return None;
         }
         let header = Header { ack_now: contents.ack_now, ..header };
-        let len = self.seal(header, frames_len, buf)?;
-        self.note_sent(now, len, contents.frames);
+        let len = self.seal(index, (id_len, header), frames_len, buf)?;
+        self.note_sent(now, index, len, contents.frames);
         Some(len)
     }
 
-    /// The next packet's header, as short as the peer can tell it.
-    fn next_header(&mut self, now: Instant) -> Option<Header> {
-        let header = Header::shortest(self.sent.next_number(), self.sent.unacked());
+    /// Writes the connection id, where one is needed, and says how long it is; and the next packet's
+    /// header, as short as the peer can tell it.
+    fn begin_packet(
+        &mut self,
+        now: Instant,
+        index: usize,
+        buf: &mut [u8],
+    ) -> Option<(usize, Header)> {
+        let path = self.paths.get(index)?;
+        let (epoch, needs_id) = (path.epoch, path.needs_id());
+        let header = Header::shortest(path.sent.next_number(), path.sent.unacked());
         let keys = self.protection()?;
         keys.update_if_due(now);
-        Some(Header { phase: keys.generation() & 1 == 1, ..header })
+        let header = Header { phase: keys.generation() & 1 == 1, ..header };
+        if !needs_id {
+            return Some((0, header));
+        }
+        let id = keys.id_to_send(epoch);
+        buf.get_mut(..id.len())?.copy_from_slice(&id);
+        Some((id.len(), header))
     }
 
-    /// The most urgent reason to send a packet now, if there is one.
-    fn purpose(&mut self, now: Instant) -> Option<Purpose> {
-        let path = self.path.as_ref()?;
-        let probe_at = self
-            .sent
-            .oldest_sent_at()
-            .map(|oldest| self.probing.due(oldest, &path.rtt))
-            .or_else(|| self.outage_probe_at());
-        if probe_at.is_some_and(|at| at <= now) {
-            self.begin_probe(now);
+    /// The most urgent reason to send a packet on a path now, if there is one.
+    fn purpose(&mut self, now: Instant, index: usize, is_active: bool) -> Option<Purpose> {
+        let path = self.paths.get(index)?;
+        let ack_due = path.received.due().is_some_and(|at| at <= now);
+        if path.probe_at().is_some_and(|at| at <= now) {
+            self.begin_probe(now, index);
             return Some(Purpose::Probe);
         }
-        let has_room = self.sent.packets_in_flight() < IN_FLIGHT_PACKETS_MAX;
+        let has_room = path.sent.packets_in_flight() < IN_FLIGHT_PACKETS_MAX;
         let pace = self.pace(now);
-        let sparse = self.idle.ping_due
-            || self.streams.wants_control()
-            || self.streams.next_to_send(Class::Sparse, pace).is_some();
-        if has_room && sparse {
+        let says_something = is_active
+            && (!self.paths.leaves.is_empty()
+                || self.streams.wants_control()
+                || self.streams.next_to_send(Class::Sparse, pace).is_some());
+        if has_room && (path.ping_due || says_something) {
             return Some(Purpose::Sparse);
         }
-        if has_room && self.bulk_permission(now) == Some(Permission::Now) {
+        if has_room && is_active && self.bulk_permission(now) == Some(Permission::Now) {
             return Some(Purpose::Bulk);
         }
-        self.received.due().is_some_and(|at| at <= now).then_some(Purpose::Ack)
+        ack_due.then_some(Purpose::Ack)
     }
 
-    fn packet_room(&self, purpose: Purpose, most: usize) -> usize {
-        let most = match &self.state {
-            State::Answering(answering) => most.min(num::to_usize(answering.allowance)),
-            State::Opening(_) | State::Open(_) | State::Closing(_) | State::Closed => most,
-        };
-        let Some(path) = &self.path else { return most };
+    fn packet_room(&self, index: usize, purpose: Purpose, most: usize) -> usize {
+        let Some(path) = self.paths.get(index) else { return most };
         match purpose {
             Purpose::Bulk => num::to_usize(num::to_u64(path.controller.datagram_octets()))
                 .clamp(PAYLOAD_MIN, most.max(PAYLOAD_MIN))
@@ -159,36 +192,43 @@ impl Connection {
     fn write_frames(
         &mut self,
         now: Instant,
+        (index, is_active): (usize, bool),
         purpose: Purpose,
         writer: &mut Writer<'_>,
     ) -> Contents {
-        self.write_ack(now, writer);
+        self.write_ack(now, index, writer);
         if purpose == Purpose::Ack {
             return Contents { frames: None, ack_now: false };
         }
         let before = writer.len();
         let octets = num::to_f64(num::len_u64(writer.room()));
-        let wants_ack_now = purpose == Purpose::Bulk
-            && self.path.as_ref().is_some_and(|path| path.controller.wants_ack_now(octets));
-        let pings = std::mem::take(&mut self.idle.ping_due);
-        if pings || purpose == Purpose::Probe {
-            Frame::Ping.write(writer);
+        let mut wants_ack_now = purpose == Purpose::Probe;
+        if let Some(path) = self.paths.get_mut(index) {
+            wants_ack_now |= purpose == Purpose::Bulk && path.controller.wants_ack_now(octets);
+            if std::mem::take(&mut path.ping_due) || purpose == Purpose::Probe {
+                Frame::Ping.write(writer);
+            }
         }
         let mut frames = Vec::new();
-        self.write_control(writer, &mut frames);
-        let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
-        self.write_streams(now, class, writer, &mut frames);
+        if is_active {
+            self.write_control(writer, &mut frames);
+            let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
+            self.write_streams(now, class, writer, &mut frames);
+        }
         let frames = (writer.len() > before).then_some(frames);
-        Contents { frames, ack_now: purpose == Purpose::Probe || wants_ack_now }
+        Contents { frames, ack_now: wants_ack_now }
     }
 
     /// Every packet that has room says what has arrived; at most half of it is spent on that.
-    fn write_ack(&mut self, now: Instant, writer: &mut Writer<'_>) {
-        let due = self.received.due().is_some();
-        if !(due || self.received.has_news()) || writer.room() < 2 * ACK_LEN_MIN {
+    fn write_ack(&mut self, now: Instant, index: usize, writer: &mut Writer<'_>) {
+        let Some(received) = self.paths.get_mut(index).map(|path| &mut path.received) else {
+            return;
+        };
+        let due = received.due().is_some();
+        if !(due || received.has_news()) || writer.room() < 2 * ACK_LEN_MIN {
             return;
         }
-        let Some(ack) = self.received.take_ack(&self.clock, now) else { return };
+        let Some(ack) = received.take_ack(&self.clock, now) else { return };
         let mut scratch = [0; DATAGRAM_MAX];
         let mut part = Writer::new(&mut scratch);
         part.shrink_room(writer.room() / 2);
@@ -209,6 +249,12 @@ impl Connection {
         {
             Frame::MaxStreams(max).write(writer);
             frames.push(SentFrame::MaxStreams);
+        }
+        while writer.room() >= CONTROL_LEN_MAX
+            && let Some(epoch) = self.paths.leaves.pop()
+        {
+            Frame::PathLeave(epoch).write(writer);
+            frames.push(SentFrame::PathLeave(epoch));
         }
         while writer.room() >= 3 * CONTROL_LEN_MAX
             && let Some(id) = self.streams.next_with_control()
@@ -277,32 +323,42 @@ impl Connection {
     }
 
     /// Seals a packet whose frames stand in `buf` behind the header's place.
-    fn seal(&mut self, header: Header, frames_len: usize, buf: &mut [u8]) -> Option<usize> {
-        header.write(&mut Writer::new(buf.get_mut(..header.len)?));
-        let place = Place { epoch: 0, number: header.number };
-        self.protection()?.seal(place, (0, header.len), frames_len, buf)
+    fn seal(
+        &mut self,
+        index: usize,
+        (id_len, header): (usize, Header),
+        frames_len: usize,
+        buf: &mut [u8],
+    ) -> Option<usize> {
+        let frames_at = id_len.checked_add(header.len)?;
+        header.write(&mut Writer::new(buf.get_mut(id_len..frames_at)?));
+        let place = Place { epoch: self.paths.get(index)?.epoch, number: header.number };
+        self.protection()?.seal(place, (id_len, header.len), frames_len, buf)
     }
 
-    fn note_sent(&mut self, now: Instant, len: usize, frames: Option<Vec<SentFrame>>) {
+    fn note_sent(
+        &mut self,
+        now: Instant,
+        index: usize,
+        len: usize,
+        frames: Option<Vec<SentFrame>>,
+    ) {
         let octets = num::len_u64(len);
-        if let State::Answering(answering) = &mut self.state {
-            answering.allowance = answering.allowance.saturating_sub(octets);
-        }
-        if frames.is_some() {
-            self.idle.spoke = now;
-            self.idle.asked.get_or_insert(now);
-        }
-        let is_tracked = frames.is_some();
-        let generation = self.protection().map_or(0, |keys| keys.generation());
-        let number = self.sent.sent(now, octets, generation, frames);
         let seconds = self.clock.seconds(now);
-        let sent = Sent { now: seconds, number, octets: num::to_f64(octets), is_tracked };
-        if let Some(path) = &mut self.path {
-            path.controller.on_sent(sent);
+        let generation = self.protection().map_or(0, |keys| keys.generation());
+        let Some(path) = self.paths.get_mut(index) else { return };
+        path.spend(octets);
+        let is_tracked = frames.is_some();
+        if is_tracked {
+            self.idle.spoke = now;
+            path.asked.get_or_insert(now);
         }
+        let number = path.sent.sent(now, octets, generation, frames);
+        let octets = num::to_f64(octets);
+        path.controller.on_sent(Sent { now: seconds, number, octets, is_tracked });
     }
 
-    fn transmit_close(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
+    fn transmit_close(&mut self, now: Instant, index: usize, buf: &mut [u8]) -> Option<usize> {
         let State::Closing(closing) = &mut self.state else { return None };
         if let Some((answer, _)) = &closing.answer
             && std::mem::take(&mut closing.answer_due)
@@ -318,12 +374,12 @@ impl Connection {
         let is_last = closing.said >= CLOSES_MAX;
         let reason = truncated(&closing.reason, REASON_LEN_MAX).as_bytes().to_vec();
         let code = closing.code;
-        let header = self.next_header(now)?;
-        let mut writer = Writer::new(buf.get_mut(header.len..)?);
+        let (id_len, header) = self.begin_packet(now, index, buf)?;
+        let mut writer = Writer::new(buf.get_mut(id_len.checked_add(header.len)?..)?);
         Frame::Close { code, reason: &reason }.write(&mut writer);
         let frames_len = writer.len();
-        let len = self.seal(header, frames_len, buf)?;
-        self.sent.sent(now, num::len_u64(len), 0, None);
+        let len = self.seal(index, (id_len, header), frames_len, buf)?;
+        self.paths.get_mut(index)?.sent.sent(now, num::len_u64(len), 0, None);
         if is_last {
             self.state = State::Closed;
         }
@@ -333,22 +389,20 @@ impl Connection {
     // ---- when
 
     fn pace(&self, now: Instant) -> Pace {
-        let rate = self.path.as_ref().and_then(|path| path.controller.rate()).unwrap_or(0.0);
+        let rate = self.paths.active().and_then(|path| path.controller.rate()).unwrap_or(0.0);
         Pace { now: self.clock.seconds(now), rate }
     }
 
     /// Whether bulk data may go; `None` if there is none or an outage lasts.
     fn bulk_permission(&mut self, now: Instant) -> Option<Permission> {
-        if self.probing.count >= 2 {
-            return None;
-        }
-        if self.sent.packets_in_flight() >= IN_FLIGHT_PACKETS_MAX {
+        let active = self.paths.active().filter(|path| path.is_usable() && !path.is_silent())?;
+        if active.sent.packets_in_flight() >= IN_FLIGHT_PACKETS_MAX {
             return Some(Permission::AfterAck);
         }
+        let in_flight = num::to_f64(active.sent.octets_in_flight());
         let pace = self.pace(now);
         let has_bulk = self.streams.next_to_send(Class::Bulk, pace).is_some();
-        let in_flight = num::to_f64(self.sent.octets_in_flight());
-        let Path { controller, .. } = self.path.as_mut()?;
+        let Path { controller, .. } = self.paths.active_mut()?;
         if !has_bulk {
             controller.on_application_limited();
             return None;
@@ -367,25 +421,20 @@ impl Connection {
 
     // ---- silence
 
-    /// In an outage nothing is in flight, but the peer is asked all the same.
-    fn outage_probe_at(&self) -> Option<Instant> {
-        let path = self.path.as_ref()?;
-        let last = self.probing.last.filter(|_| self.probing.count > 0)?;
-        Some(self.probing.due(last, &path.rtt))
-    }
-
     /// The first probe repeats the oldest packet's frames; with the second one everything is given
     /// up: what is lost in a silence says nothing about the rate.
-    fn begin_probe(&mut self, now: Instant) {
-        if self.probing.count == 0 {
-            for frame in self.sent.oldest_frames().to_vec() {
-                self.streams.frame_lost(&frame);
-            }
-        } else {
-            self.give_all_up(now);
+    fn begin_probe(&mut self, now: Instant, index: usize) {
+        let Some(path) = self.paths.get_mut(index) else { return };
+        let count = path.probing.count;
+        path.probing.count = count.saturating_add(1);
+        path.probing.last = Some(now);
+        if count > 0 {
+            self.give_all_up(now, index);
+            return;
         }
-        self.probing.count = self.probing.count.saturating_add(1);
-        self.probing.last = Some(now);
+        for frame in path.sent.oldest_frames().to_vec() {
+            self.frame_lost(&frame);
+        }
     }
 }
 

@@ -32,12 +32,18 @@ pub(crate) const IN_FLIGHT_PACKETS_MAX: usize = 16_384;
 /// A frame that must arrive, in one packet or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SentFrame {
-    Stream { id: StreamId, range: Range<u64>, fin: bool },
+    Stream {
+        id: StreamId,
+        range: Range<u64>,
+        fin: bool,
+    },
     Reset(StreamId),
     Stop(StreamId),
     MaxData,
     MaxStreamData(StreamId),
     MaxStreams,
+    /// The epoch that is not used any more.
+    PathLeave(u32),
 }
 
 /// A packet that asked for an acknowledgement.
@@ -101,14 +107,6 @@ impl SentPackets {
             delays: [None; 2],
             reordering: REORDERING_MIN_S,
         }
-    }
-
-    /// A new path begins: what was learned of the old one's delays is of no use, and its
-    /// controller counts octets from zero. Packet numbers go on, for the keys do.
-    pub(crate) const fn begin_path(&mut self) {
-        self.position = 0;
-        self.delays = [None; 2];
-        self.reordering = REORDERING_MIN_S;
     }
 
     pub(crate) const fn next_number(&self) -> u64 {

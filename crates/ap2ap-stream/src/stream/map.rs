@@ -354,7 +354,8 @@ impl StreamMap {
             SentFrame::Stop(_)
             | SentFrame::MaxData
             | SentFrame::MaxStreamData(_)
-            | SentFrame::MaxStreams => {}
+            | SentFrame::MaxStreams
+            | SentFrame::PathLeave(_) => {}
         }
     }
 
@@ -383,6 +384,7 @@ impl StreamMap {
             }
             SentFrame::MaxData => self.credit.tell = true,
             SentFrame::MaxStreams => self.tell_streams = true,
+            SentFrame::PathLeave(_) => {}
         }
     }
 

@@ -6,6 +6,7 @@ use super::varint;
 use super::writer::{Writer, length_len};
 use crate::id::{ErrorCode, StreamId};
 use crate::num;
+use crate::path::epochs::EPOCH_END;
 
 /// The longest close reason, in octets: a sentence.
 pub(crate) const REASON_LEN_MAX: usize = 100;
@@ -19,6 +20,7 @@ const MAX_DATA: u8 = 0x06;
 const MAX_STREAM_DATA: u8 = 0x07;
 const MAX_STREAMS: u8 = 0x08;
 const CLOSE: u8 = 0x09;
+const PATH_LEAVE: u8 = 0x0a;
 /// The low bits of a stream frame's type: 1 = last of the stream, 2 = has a length field.
 const STREAM: u8 = 0x10;
 const STREAM_FIN: u8 = 0x01;
@@ -59,6 +61,8 @@ pub(crate) enum Frame<'a> {
     },
     /// The peer may open this many streams, counted from the beginning.
     MaxStreams(u64),
+    /// The path with this epoch is not used any more.
+    PathLeave(u32),
     /// The connection is over.
     Close {
         code: ErrorCode,
@@ -82,6 +86,7 @@ impl<'a> Frame<'a> {
             MAX_DATA => Frame::MaxData(reader.varint()?),
             MAX_STREAM_DATA => Frame::MaxStreamData { id: read_id(reader)?, max: reader.varint()? },
             MAX_STREAMS => Frame::MaxStreams(reader.varint()?),
+            PATH_LEAVE => Frame::PathLeave(read_epoch(reader)?),
             CLOSE => {
                 let code = read_code(reader)?;
                 let len = reader.length()?;
@@ -134,6 +139,10 @@ impl<'a> Frame<'a> {
             Frame::MaxStreams(max) => {
                 writer.u8(MAX_STREAMS);
                 writer.varint(*max);
+            }
+            Frame::PathLeave(epoch) => {
+                writer.u8(PATH_LEAVE);
+                writer.varint(u64::from(*epoch));
             }
             Frame::Close { code, reason } => {
                 writer.u8(CLOSE);
@@ -201,6 +210,11 @@ impl StreamHeader {
 
 fn read_id(reader: &mut Reader<'_>) -> Result<StreamId, Malformed> {
     Ok(StreamId::from_wire(reader.varint()?))
+}
+
+fn read_epoch(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+    let epoch = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    if epoch < EPOCH_END { Ok(epoch) } else { Err(Malformed) }
 }
 
 fn read_code(reader: &mut Reader<'_>) -> Result<ErrorCode, Malformed> {

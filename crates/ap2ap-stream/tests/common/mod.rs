@@ -156,6 +156,8 @@ pub struct Duo {
     pub down: Wire,
     /// The bridge's wall clock.
     pub wall: Duration,
+    /// When the test itself has something to do.
+    pub alarm: Option<Instant>,
 }
 
 impl Duo {
@@ -175,6 +177,7 @@ impl Duo {
             client: End::new(connection),
             bridge: None,
             acceptor: Acceptor::new(key, bridge, bridge_seed),
+            alarm: None,
             up: Wire::good(50 * MS),
             down: Wire::good(50 * MS),
             wall: WALL,
@@ -254,7 +257,8 @@ impl Duo {
             // What was just asked about may have been written to.
             self.settle();
             let bridge = self.bridge.as_ref().and_then(|bridge| bridge.wait);
-            let next = [self.client.wait, bridge, self.up.next_at(), self.down.next_at()];
+            let next =
+                [self.client.wait, bridge, self.alarm, self.up.next_at(), self.down.next_at()];
             match next.into_iter().flatten().min() {
                 Some(next) if next < end => self.now = next.max(self.now),
                 _ => {

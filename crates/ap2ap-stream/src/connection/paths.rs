@@ -1,0 +1,303 @@
+//! Paths that come, join, move, fall silent and leave.
+
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+
+use super::{Connection, State};
+use crate::event::{Event, PathEvent};
+use crate::id::{PathId, Side};
+use crate::path::set::Belongs;
+use crate::path::{PATHS_MAX, Path, Way};
+use crate::protection::{ConnectionId, Opened};
+use crate::recovery::sent::SentFrame;
+use crate::wire::CONNECTION_ID_LEN;
+
+/// Whether the peer hears that a path is not used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Told,
+    Known,
+}
+
+impl Connection {
+    /// Takes news of a path.
+    ///
+    /// The first path is the handshake's. A client joins each further one to the connection by
+    /// itself; at a bridge a further one becomes a path when a join comes over it (see
+    /// [`is_ours`](Self::is_ours)), and until then nothing is sent on it. Data goes over one path at
+    /// a time: over the oldest that answers.
+    pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
+        match event {
+            PathEvent::Added { payload_max } => {
+                self.add_path(Way { id: path, payload_max, is_shared: false });
+            }
+            PathEvent::AddedShared { payload_max } => {
+                self.add_path(Way { id: path, payload_max, is_shared: true });
+            }
+            PathEvent::Changed { payload_max } => {
+                self.paths.change_candidate(path, payload_max);
+                for known in self.paths.list.iter_mut().filter(|known| known.id == path) {
+                    known.change_payload_max(payload_max);
+                }
+            }
+            PathEvent::Refused => {
+                let Some(index) = self.paths.index_of(path) else { return };
+                if let Some(path) = self.paths.get_mut(index) {
+                    path.refused = true;
+                }
+                self.take_last_back(now, index);
+            }
+            PathEvent::Writable => {
+                for known in self.paths.list.iter_mut().filter(|known| known.id == path) {
+                    known.refused = false;
+                }
+            }
+            PathEvent::Removed => {
+                self.paths.remove_candidate(path);
+                if let Some(index) = self.paths.index_of(path) {
+                    self.drop_path(now, index, Leave::Told);
+                }
+            }
+        }
+    }
+
+    /// Whether a datagram that came over a path which is not this connection's is for it all the
+    /// same: a join, or a packet of a path that moved. If so, announce the path
+    /// ([`PathEvent::Added`]) and hand the datagram over.
+    #[must_use]
+    pub fn is_ours(&self, datagram: &[u8]) -> bool {
+        datagram
+            .first_chunk::<CONNECTION_ID_LEN>()
+            .is_some_and(|first| self.foreign_ids().any(|id| id == *first))
+    }
+
+    /// The octets that [`is_ours`](Self::is_ours) looks for, for a table of many connections. They
+    /// change when paths join or leave.
+    pub fn foreign_ids(&self) -> impl Iterator<Item = ConnectionId> {
+        self.paths.ids()
+    }
+
+    fn add_path(&mut self, way: Way) {
+        if self.is_closed() {
+            return;
+        }
+        if let Some(known) = self.paths.index_of(way.id).and_then(|index| self.paths.get_mut(index))
+        {
+            known.share(way.is_shared);
+            return;
+        }
+        let is_first = match &self.state {
+            // Nothing is sealed yet: the handshake may begin anew on another path.
+            State::Opening(_) => self.paths.list.is_empty(),
+            State::Answering(answering) => answering.answer.is_none(),
+            State::Open(_) | State::Closing(_) | State::Closed => false,
+        };
+        if is_first {
+            self.paths.list.push(Path::new(way, 0));
+        } else if self.paths.add_candidate(way) {
+            self.join_paths();
+        } else {
+            debug!("a path is ignored, too many wait");
+        }
+    }
+
+    /// AP-19: the handshake's path, which the peer may not be on.
+    pub(crate) fn limit_first_path(&mut self, octets: usize) {
+        if let Some(path) = self.paths.get_mut(0) {
+            path.limit(octets);
+        }
+    }
+
+    /// AP-80: a client joins the paths that wait, as far as it may.
+    pub(crate) fn join_paths(&mut self) {
+        if self.side != Side::Client || !matches!(self.state, State::Open(_)) {
+            return;
+        }
+        while let Some(path) = self.paths.join_next() {
+            debug!(epoch = path.epoch, "a path joins");
+            path.ping_due = true;
+        }
+        self.expect_ids();
+    }
+
+    /// What the peer's packets may begin with follows from keys and paths.
+    pub(crate) fn expect_ids(&mut self) {
+        let keys = match &self.state {
+            State::Open(keys) => keys,
+            State::Closing(closing) => &closing.keys,
+            State::Answering(answering) => match &answering.keys {
+                Some(keys) => keys,
+                None => return,
+            },
+            State::Opening(_) | State::Closed => return,
+        };
+        self.paths.expect_ids(keys);
+        if self.side == Side::Bridge {
+            self.paths.awaited.fill(keys);
+        }
+    }
+
+    /// Opens a packet, whichever path it belongs to, and says which that is. A join makes a path, a
+    /// move takes it elsewhere, but only once the packet has shown to be the peer's.
+    pub(super) fn open_anywhere(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        packet: &mut [u8],
+    ) -> Option<(usize, Opened)> {
+        match self.paths.belongs(id, packet) {
+            Belongs::To { index, id_len } => {
+                let opened = self.open_on(now, index, id_len, packet)?;
+                Some((index, opened))
+            }
+            Belongs::Elsewhere { index } => {
+                let way = self.paths.way(id)?;
+                let expected = self.paths.get(index)?.received.expected();
+                let opened = self.open_on(now, index, CONNECTION_ID_LEN, packet)?;
+                if opened.number >= expected {
+                    self.move_path(index, way, packet.len());
+                }
+                Some((index, opened))
+            }
+            Belongs::Joining { epoch } => {
+                let path = Path::new(self.paths.way(id)?, epoch);
+                let keep_previous = path.rtt.probe_timeout() * 3;
+                let opened =
+                    self.open_in(now, keep_previous, (epoch, 0), CONNECTION_ID_LEN, packet)?;
+                let index = self.bind_path(now, path, packet.len())?;
+                Some((index, opened))
+            }
+            Belongs::Nowhere => None,
+        }
+    }
+
+    fn open_on(
+        &mut self,
+        now: Instant,
+        index: usize,
+        id_len: usize,
+        packet: &mut [u8],
+    ) -> Option<Opened> {
+        let path = self.paths.get(index)?;
+        let space = (path.epoch, path.received.expected());
+        let keep_previous = path.rtt.probe_timeout() * 3;
+        self.open_in(now, keep_previous, space, id_len, packet)
+    }
+
+    fn open_in(
+        &mut self,
+        now: Instant,
+        keep_previous: Duration,
+        space: (u32, u64),
+        id_len: usize,
+        packet: &mut [u8],
+    ) -> Option<Opened> {
+        let keep_previous = keep_previous.max(super::PREVIOUS_KEY_KEPT_MIN);
+        self.protection()?.open((now, keep_previous), space, id_len, packet)
+    }
+
+    /// AP-81: the epoch has its path, instead of the one that was there before.
+    fn bind_path(&mut self, now: Instant, mut path: Path, octets: usize) -> Option<usize> {
+        let (id, epoch) = (path.id, path.epoch);
+        if let Some(before) = self.paths.index_of(id) {
+            self.drop_path(now, before, Leave::Known);
+        }
+        if self.paths.list.len() >= PATHS_MAX {
+            debug!(epoch, "a join is ignored, too many paths");
+            return None;
+        }
+        debug!(epoch, "a path joined");
+        self.paths.remove_candidate(id);
+        path.limit(octets);
+        path.ping_due = true;
+        self.paths.list.push(path);
+        self.close_epoch(epoch);
+        self.expect_ids();
+        self.paths.index_of(id)
+    }
+
+    /// AP-82: the peer's newest packet came over another path, so that is where it is.
+    fn move_path(&mut self, index: usize, way: Way, octets: usize) {
+        let Some(path) = self.paths.get_mut(index) else { return };
+        debug!(epoch = path.epoch, "a path moved");
+        let before = path.move_to(way);
+        path.limit(octets);
+        path.ping_due = true;
+        self.paths.remove_candidate(way.id);
+        self.push_event(Event::PathClosed(before));
+    }
+
+    fn close_epoch(&mut self, epoch: u32) {
+        let State::Open(keys) = &self.state else {
+            if let State::Answering(answering) = &self.state
+                && let Some(keys) = &answering.keys
+            {
+                self.paths.awaited.close(epoch, keys);
+            }
+            return;
+        };
+        self.paths.awaited.close(epoch, keys);
+    }
+
+    /// AP-84: the peer does not use the epoch any more, or never will.
+    pub(super) fn handle_leave(&mut self, now: Instant, epoch: u32) {
+        if self.side == Side::Bridge {
+            self.close_epoch(epoch);
+        }
+        if let Some(index) = self.paths.index_of_epoch(epoch) {
+            let id = self.paths.get(index).map(|path| path.id);
+            self.drop_path(now, index, Leave::Known);
+            self.events.extend(id.map(Event::PathClosed));
+        }
+    }
+
+    /// AP-84: a path that nobody answered on for long is given up while there is another one.
+    pub(super) fn drop_dead_paths(&mut self, now: Instant) {
+        let after = self.config.answer_timeout;
+        while self.paths.list.len() > 1
+            && let Some(index) = self.paths.list.iter().position(|path| {
+                path.asked.is_some_and(|asked| now.saturating_duration_since(asked) >= after)
+            })
+        {
+            let id = self.paths.get(index).map(|path| path.id);
+            self.drop_path(now, index, Leave::Told);
+            self.events.extend(id.map(Event::PathClosed));
+        }
+    }
+
+    fn drop_path(&mut self, now: Instant, index: usize, leave: Leave) {
+        self.give_all_up(now, index);
+        if index >= self.paths.list.len() {
+            return;
+        }
+        let path = self.paths.list.remove(index);
+        debug!(epoch = path.epoch, "a path is gone");
+        if leave == Leave::Told && self.has_keys() {
+            self.paths.leaves.push(path.epoch);
+        }
+        if leave == Leave::Known {
+            self.paths.epoch_is_known(path.epoch);
+        }
+        self.join_paths();
+    }
+
+    /// A frame that must arrive did.
+    pub(super) fn frame_arrived(&mut self, frame: &SentFrame) {
+        if let SentFrame::PathLeave(epoch) = frame {
+            self.paths.epoch_is_known(*epoch);
+            return;
+        }
+        let limit = self.send_limit();
+        self.streams.frame_arrived(frame, limit, &mut self.events);
+    }
+
+    /// A frame that must arrive has to be sent again.
+    pub(super) fn frame_lost(&mut self, frame: &SentFrame) {
+        if let SentFrame::PathLeave(epoch) = frame {
+            self.paths.leaves.push(*epoch);
+            return;
+        }
+        self.streams.frame_lost(frame);
+    }
+}

@@ -1,0 +1,169 @@
+//! The paths of a connection: those in use, those that wait to be joined, and the epochs of all.
+
+use std::collections::BTreeSet;
+
+use super::epochs::{Awaited, Given, OPEN_MAX};
+use super::{PATHS_MAX, Path, Way};
+use crate::id::PathId;
+use crate::protection::{ConnectionId, Protection};
+use crate::wire::CONNECTION_ID_LEN;
+
+/// A connection's paths.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    /// In the order in which they came. At most [`PATHS_MAX`].
+    pub(crate) list: Vec<Path>,
+    /// Announced by a carrier and not in use: at a client until there are keys and room, at a
+    /// bridge until the peer joins. At most [`PATHS_MAX`].
+    candidates: Vec<Way>,
+    given: Given,
+    pub(crate) awaited: Awaited,
+    /// A client's epochs that the bridge may still wait for.
+    unheard: BTreeSet<u32>,
+    /// Epochs whose end the peer must be told. It does not grow beyond what is given.
+    pub(crate) leaves: Vec<u32>,
+}
+
+/// Where a datagram belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Belongs {
+    /// To the path with this index, behind so many octets of connection id.
+    To { index: usize, id_len: usize },
+    /// To the path with this index, though it came over another one.
+    Elsewhere { index: usize },
+    /// To a path of this epoch that is about to join.
+    Joining { epoch: u32 },
+    /// To nobody known here.
+    Nowhere,
+}
+
+impl Paths {
+    pub(crate) fn new() -> Self {
+        Self {
+            list: Vec::new(),
+            candidates: Vec::new(),
+            given: Given::new(),
+            awaited: Awaited::default(),
+            unheard: BTreeSet::new(),
+            leaves: Vec::new(),
+        }
+    }
+
+    pub(crate) fn index_of(&self, id: PathId) -> Option<usize> {
+        self.list.iter().position(|path| path.id == id)
+    }
+
+    pub(crate) fn index_of_epoch(&self, epoch: u32) -> Option<usize> {
+        self.list.iter().position(|path| path.epoch == epoch)
+    }
+
+    pub(crate) fn get(&self, index: usize) -> Option<&Path> {
+        self.list.get(index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Path> {
+        self.list.get_mut(index)
+    }
+
+    /// AP-85: the path that data is sent on, the oldest of those that answer.
+    pub(crate) fn active_index(&self) -> Option<usize> {
+        let merit = |path: &Path| (path.is_silent(), !path.is_proved(), !path.is_heard);
+        let best = self.list.iter().enumerate().min_by_key(|(_, path)| merit(path));
+        best.map(|(index, _)| index)
+    }
+
+    pub(crate) fn active(&self) -> Option<&Path> {
+        self.get(self.active_index()?)
+    }
+
+    pub(crate) fn active_mut(&mut self) -> Option<&mut Path> {
+        let index = self.active_index()?;
+        self.get_mut(index)
+    }
+
+    // ---- candidates
+
+    /// Takes a way that may be joined. False: there is no room for it.
+    pub(crate) fn add_candidate(&mut self, way: Way) -> bool {
+        self.candidates.retain(|known| known.id != way.id);
+        let has_room = self.candidates.len() < PATHS_MAX;
+        if has_room {
+            self.candidates.push(way);
+        }
+        has_room
+    }
+
+    pub(crate) fn change_candidate(&mut self, id: PathId, payload_max: usize) {
+        for way in self.candidates.iter_mut().filter(|way| way.id == id) {
+            way.payload_max = payload_max;
+        }
+    }
+
+    pub(crate) fn remove_candidate(&mut self, id: PathId) -> Option<Way> {
+        let index = self.candidates.iter().position(|way| way.id == id)?;
+        Some(self.candidates.remove(index))
+    }
+
+    /// A way that a carrier announced, in use or not.
+    pub(crate) fn way(&self, id: PathId) -> Option<Way> {
+        let waiting = self.candidates.iter().find(|way| way.id == id).copied();
+        waiting.or_else(|| self.list.iter().find(|path| path.id == id).map(Path::way))
+    }
+
+    /// AP-80: a client's next path, with an epoch of its own. `None` if there is none to join, no
+    /// room, or the bridge would not know the epoch.
+    pub(crate) fn join_next(&mut self) -> Option<&mut Path> {
+        let may = self.list.len() < PATHS_MAX && self.unheard.len() < OPEN_MAX;
+        let way = self.candidates.first().copied().filter(|_| may)?;
+        let epoch = self.given.next()?;
+        self.candidates.remove(0);
+        self.unheard.insert(epoch);
+        self.list.push(Path::new(way, epoch));
+        self.list.last_mut()
+    }
+
+    /// The bridge knows of the epoch, or that it will not come.
+    pub(crate) fn epoch_is_known(&mut self, epoch: u32) {
+        self.unheard.remove(&epoch);
+    }
+
+    // ---- arrivals
+
+    /// Keys are there: what the peer's packets may begin with follows from them.
+    pub(crate) fn expect_ids(&mut self, keys: &Protection) {
+        for path in &mut self.list {
+            path.id_expected = Some(keys.id_to_expect(path.epoch));
+        }
+    }
+
+    /// AP-1, AP-4: whose datagram this is, by the path that it came over and its first octets.
+    pub(crate) fn belongs(&self, id: PathId, datagram: &[u8]) -> Belongs {
+        let here = self.index_of(id);
+        if let Some(first) = datagram.first_chunk::<CONNECTION_ID_LEN>() {
+            let named = self.list.iter().position(|path| path.id_expected.as_ref() == Some(first));
+            if let Some(index) = named {
+                let is_here = self.get(index).is_some_and(|path| path.id == id);
+                return if is_here {
+                    Belongs::To { index, id_len: CONNECTION_ID_LEN }
+                } else {
+                    Belongs::Elsewhere { index }
+                };
+            }
+            if let Some(epoch) = self.awaited.epoch(first) {
+                return Belongs::Joining { epoch };
+            }
+        }
+        match here {
+            Some(index) if self.get(index).is_some_and(|path| !path.is_shared()) => {
+                Belongs::To { index, id_len: 0 }
+            }
+            Some(_) | None => Belongs::Nowhere,
+        }
+    }
+
+    /// What datagrams of this connection may begin with that come over paths it does not have.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = ConnectionId> {
+        let bound = self.list.iter().filter_map(|path| path.id_expected);
+        bound.chain(self.awaited.ids())
+    }
+}
