@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ap2ap_stream::{Acceptor, Config, Connection, PathId, SecretKey, Stats};
+use ap2ap_stream::{Acceptor, BridgeIdentity, Config, Connection, PathId, SecretKey, Stats};
 use relay_sim::{LinkPlan, Node, Pair};
 
 use crate::endpoint::{Dress, Endpoint};
@@ -110,7 +110,7 @@ impl Run {
         client.add_path(start, self.payload_max);
         seed[8] = 1;
         let bridge = Bridge {
-            acceptor: Acceptor::new(key, config, seed),
+            acceptor: Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), config, seed),
             endpoint: None,
             dress: self.dress,
             payload_max: self.payload_max,

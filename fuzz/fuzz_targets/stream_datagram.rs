@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use ap2ap_stream::{Acceptor, Config, Connection, Output, PathEvent, PathId, SecretKey};
+use ap2ap_stream::{Acceptor, BridgeIdentity, Config, Connection, Output, PathEvent, PathId, SecretKey};
 use libfuzzer_sys::fuzz_target;
 
 const PATH: PathId = PathId(0);
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     let mut now = Instant::now();
     let key = SecretKey::from_octets([1; 32]);
     let mut client = Connection::connect(key.public(), Config::default(), [2; 32], WALL, now);
-    let mut acceptor = Acceptor::new(key, Config::default(), [3; 32]);
+    let mut acceptor = Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), Config::default(), [3; 32]);
     let id = client.open().expect("streams are allowed from the start");
     client.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
     let first = drive(&mut client, now).remove(0);

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use tracing::debug;
 
 use crate::config::Config;
+use crate::credentials::Credentials;
 use crate::error::{OpenError, ReadError};
 use crate::event::{CloseReason, Event, Output};
 use crate::id::{ErrorCode, Side, StreamId};
@@ -70,6 +71,8 @@ const CLOSING_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) side: Side,
+    /// Whom a bridge with a list let in.
+    pub(crate) client: Option<PublicKey>,
     config: Config,
     clock: Clock,
     state: State,
@@ -101,8 +104,8 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) keys: Protection,
-    /// A bridge's answer that the client may not have, and the first message's MAC.
-    pub(crate) answer: Option<(Vec<u8>, [u8; 16])>,
+    /// A bridge's answer that the client may not have, and the first message.
+    pub(crate) answer: Option<(Vec<u8>, Vec<u8>)>,
     pub(crate) answer_due: bool,
     pub(crate) code: ErrorCode,
     pub(crate) reason: String,
@@ -124,7 +127,8 @@ struct Idle {
 }
 
 impl Connection {
-    /// A client's end, towards the bridge that has `bridge` as its key.
+    /// A client's end, towards the bridge whose key is in `credentials`; a [`PublicKey`] will do
+    /// where the bridge does not ask who comes.
     ///
     /// `wall` is the wall time since 1970-01-01; it goes into the first message, which a bridge
     /// takes early data from only if the two clocks roughly agree. `seed` must come from a
@@ -133,15 +137,16 @@ impl Connection {
     /// The first message leaves when a path is there, with whatever has been written by then.
     #[must_use]
     pub fn connect(
-        bridge: PublicKey,
+        credentials: impl Into<Credentials>,
         config: Config,
         seed: Seed,
         wall: Duration,
         now: Instant,
     ) -> Self {
+        let credentials = credentials.into();
         let opening = Opening {
-            handshake: Some(Handshake::client(&bridge, seed)),
-            bridge,
+            handshake: Some(Handshake::client(&credentials, seed)),
+            credentials,
             wall,
             first: None,
             sent_first_at: None,
@@ -156,6 +161,7 @@ impl Connection {
         let streams = StreamMap::new(side, &config);
         Self {
             side,
+            client: None,
             config,
             clock: Clock::new(now),
             state,
@@ -244,6 +250,14 @@ impl Connection {
     #[must_use]
     pub fn probes_unanswered(&self) -> u32 {
         self.paths.list.iter().map(|path| path.probing.count).min().unwrap_or(0)
+    }
+
+    /// At a bridge with a list of clients: the key of the one at the other end. It has that key, but
+    /// as long as the connection is not [confirmed](Self::is_confirmed) its first message may be a
+    /// copy.
+    #[must_use]
+    pub const fn client_key(&self) -> Option<PublicKey> {
+        self.client
     }
 
     /// Which end this is.
@@ -379,8 +393,8 @@ impl Connection {
         let (keys, answer, answer_due) = match std::mem::replace(&mut self.state, State::Closed) {
             State::Open(keys) => (Some(keys), None, false),
             State::Answering(answering) => {
-                let answer = answering.answer.map(|(octets, _)| (octets, answering.first_mac));
-                (answering.keys, answer, answering.answer_due)
+                let Answering { keys, first, answer, answer_due, .. } = *answering;
+                (keys, answer.map(|(octets, _)| (octets, first)), answer_due)
             }
             State::Opening(_) | State::Closing(_) | State::Closed => return,
         };

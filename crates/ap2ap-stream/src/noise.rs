@@ -1,12 +1,8 @@
-//! Noise NK by snow: handshake states, what keys follow from, and the MAC that is checked before
-//! either.
+//! Noise NK and IK by snow: handshake states, and the traffic secrets that follow from them.
 //!
 //! All randomness comes from a seed (docs/design rule: one seed in), so that a run can be repeated
 //! octet for octet. The seed must come from a cryptographic source outside of tests.
 
-use blake2::Blake2sMac;
-use blake2::digest::consts::U16;
-use blake2::digest::{FixedOutput, Update};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use snow::params::{CipherChoice, DHChoice, HashChoice, NoiseParams};
@@ -14,24 +10,35 @@ use snow::resolvers::{CryptoResolver, DefaultResolver, FallbackResolver, RingRes
 use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 
+use crate::credentials::Credentials;
 use crate::id::Side;
-use crate::key::{PublicKey, SecretKey};
+use crate::identity::BridgeIdentity;
+use crate::key::PublicKey;
+use crate::outer::{Pattern, mask_ephemeral};
 use crate::protection::{Protection, Secret};
-use crate::wire::handshake::MAC_LEN;
+use crate::wire::handshake::HANDSHAKE_DATAGRAM_MAX;
 
-const PATTERN: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
+const NK: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
+const IK: &str = "Noise_IK_25519_ChaChaPoly_BLAKE2s";
 
 /// Both ends mix this in: another version of the wire cannot be mistaken for this one.
-const PROLOGUE: &[u8] = b"ap2ap-stream wire 0";
+const PROLOGUE: &[u8] = b"ap2ap-stream wire 1";
 
-/// Sets the MAC's key apart from every other use of the bridge's public key.
-const MAC_LABEL: &[u8; 8] = b"ap2apmac";
+/// AP-20: a handshake message ends with fewer padding frames than this.
+const PADDING_END: u32 = 16;
+
+/// The part of the seed's stream that secrets are not drawn from.
+const PADDING_STREAM: u64 = 1;
 
 /// The seed of one connection's secrets.
 pub(crate) type Seed = [u8; 32];
 
 /// A handshake that has begun.
-pub(crate) struct Handshake(HandshakeState);
+pub(crate) struct Handshake {
+    noise: HandshakeState,
+    bridge: PublicKey,
+    padding: usize,
+}
 
 impl std::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,67 +51,87 @@ impl std::fmt::Debug for Handshake {
 pub(crate) struct HandshakeFailed;
 
 impl Handshake {
-    pub(crate) fn client(bridge: &PublicKey, seed: Seed) -> Self {
-        let state = builder(seed)
+    pub(crate) fn client(credentials: &Credentials, seed: Seed) -> Self {
+        let bridge = *credentials.bridge();
+        let noise = builder(credentials.pattern(), seed)
             .remote_public_key(bridge.octets())
+            .and_then(|builder| match credentials.client() {
+                Some(key) => builder.local_private_key(key.octets()),
+                None => Ok(builder),
+            })
             .and_then(|builder| builder.prologue(PROLOGUE))
             .and_then(Builder::build_initiator)
-            .expect("the pattern, its key and its primitives are constants of this file");
-        Self(state)
+            .expect("the patterns, their keys and their primitives are constants of this file");
+        Self { noise, bridge, padding: padding(seed) }
     }
 
-    pub(crate) fn bridge(key: &SecretKey, seed: Seed) -> Self {
-        let state = builder(seed)
-            .local_private_key(key.octets())
+    pub(crate) fn bridge(identity: &BridgeIdentity, seed: Seed) -> Self {
+        let noise = builder(identity.pattern(), seed)
+            .local_private_key(identity.secret().octets())
             .and_then(|builder| builder.prologue(PROLOGUE))
             .and_then(Builder::build_responder)
-            .expect("the pattern, its key and its primitives are constants of this file");
-        Self(state)
+            .expect("the patterns, their keys and their primitives are constants of this file");
+        Self { noise, bridge: identity.public_key(), padding: padding(seed) }
     }
 
-    /// Writes the next message around `payload` and says how long it is.
+    /// Appends the next message around `payload` to `out`, its ephemeral key masked.
     pub(crate) fn write(
         &mut self,
         payload: &[u8],
-        out: &mut [u8],
-    ) -> Result<usize, HandshakeFailed> {
-        self.0.write_message(payload, out).map_err(|_| HandshakeFailed)
+        out: &mut Vec<u8>,
+    ) -> Result<(), HandshakeFailed> {
+        let mut message = [0; HANDSHAKE_DATAGRAM_MAX];
+        let len = self.noise.write_message(payload, &mut message).map_err(|_| HandshakeFailed)?;
+        let message = message.get_mut(..len).ok_or(HandshakeFailed)?;
+        mask_ephemeral(&self.bridge, message);
+        out.extend_from_slice(message);
+        Ok(())
     }
 
     /// Reads the peer's message. After a failure the state is as before.
     pub(crate) fn read(&mut self, message: &[u8]) -> Result<Vec<u8>, HandshakeFailed> {
+        let mut unmasked = message.to_vec();
+        mask_ephemeral(&self.bridge, &mut unmasked);
         let mut payload = vec![0; message.len()];
-        let len = self.0.read_message(message, &mut payload).map_err(|_| HandshakeFailed)?;
+        let len = self.noise.read_message(&unmasked, &mut payload).map_err(|_| HandshakeFailed)?;
         payload.truncate(len);
         Ok(payload)
     }
 
+    /// At a bridge with a list, once the first message is read: the key that the client has.
+    pub(crate) fn client_key(&self) -> Option<PublicKey> {
+        let octets = self.noise.get_remote_static()?;
+        octets.try_into().ok().map(PublicKey::from_octets)
+    }
+
+    /// How many padding frames this end's message is to end with, where there is room.
+    pub(crate) const fn padding(&self) -> usize {
+        self.padding
+    }
+
     /// What protects packets, once both messages are through.
     pub(crate) fn into_protection(mut self, side: Side) -> Result<Protection, HandshakeFailed> {
-        if !self.0.is_handshake_finished() {
+        if !self.noise.is_handshake_finished() {
             return Err(HandshakeFailed);
         }
-        let (up, down) = self.0.dangerously_get_raw_split();
+        let (up, down) = self.noise.dangerously_get_raw_split();
         Ok(Protection::new(side, Secret::new(up), Secret::new(down)))
     }
 }
 
-/// The MAC over a first message: only who knows the bridge's public key can make one.
-pub(crate) fn first_message_mac(bridge: &PublicKey, covered: &[u8]) -> [u8; MAC_LEN] {
-    let mut mac = Blake2sMac::<U16>::new_with_salt_and_personal(bridge.octets(), &[], MAC_LABEL)
-        .expect("a 32-octet key and an 8-octet label are within BLAKE2s's bounds");
-    mac.update(covered);
-    mac.finalize_fixed().into()
-}
-
-/// Compares in time that does not depend on where two MACs differ.
-pub(crate) fn macs_equal(left: &[u8; MAC_LEN], right: &[u8; MAC_LEN]) -> bool {
-    left.iter().zip(right).fold(0, |differing, (l, r)| differing | (l ^ r)) == 0
-}
-
-fn builder<'a>(seed: Seed) -> Builder<'a> {
-    let params: NoiseParams = PATTERN.parse().expect("the pattern is a constant of this file");
+fn builder<'a>(pattern: Pattern, seed: Seed) -> Builder<'a> {
+    let name = match pattern {
+        Pattern::Nk => NK,
+        Pattern::Ik => IK,
+    };
+    let params: NoiseParams = name.parse().expect("the pattern is a constant of this file");
     Builder::with_resolver(params, Box::new(SeededResolver { seed }))
+}
+
+fn padding(seed: Seed) -> usize {
+    let mut dice = ChaCha20Rng::from_seed(seed);
+    dice.set_stream(PADDING_STREAM);
+    usize::try_from(dice.next_u32() % PADDING_END).unwrap_or_default()
 }
 
 /// Takes randomness from the seed, ciphers and hashes from ring where it has them.
@@ -147,30 +174,49 @@ impl Random for SeededRandom {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    #[test]
-    fn a_changed_answer_leaves_the_client_ready_for_the_true_one() {
-        let secret = SecretKey::from_octets([3; 32]);
-        let mut client = Handshake::client(&secret.public(), [1; 32]);
-        let mut bridge = Handshake::bridge(&secret, [2; 32]);
-        let mut buf = [0; 256];
-        let len = client.write(b"", &mut buf).unwrap();
-        bridge.read(&buf[..len]).unwrap();
-        let len = bridge.write(b"answer", &mut buf).unwrap();
-        let mut changed = buf;
-        changed[40] ^= 1;
-        assert_eq!(client.read(&changed[..len]), Err(HandshakeFailed));
-        assert_eq!(client.read(&buf[..len]).unwrap(), b"answer");
+    use super::*;
+    use crate::key::SecretKey;
+
+    fn identity() -> BridgeIdentity {
+        BridgeIdentity::new(SecretKey::from_octets([3; 32]), Duration::ZERO)
     }
 
     #[test]
-    fn the_mac_needs_the_public_key_and_every_octet() {
-        let key = SecretKey::from_octets([3; 32]).public();
-        let other = SecretKey::from_octets([4; 32]).public();
-        let mac = first_message_mac(&key, b"message");
-        assert!(macs_equal(&mac, &first_message_mac(&key, b"message")));
-        assert!(!macs_equal(&mac, &first_message_mac(&key, b"messagf")));
-        assert!(!macs_equal(&mac, &first_message_mac(&other, b"message")));
+    fn a_changed_answer_leaves_the_client_ready_for_the_true_one() {
+        let identity = identity();
+        let mut client = Handshake::client(&identity.public_key().into(), [1; 32]);
+        let mut bridge = Handshake::bridge(&identity, [2; 32]);
+        let (mut first, mut answer) = (Vec::new(), Vec::new());
+        client.write(b"", &mut first).unwrap();
+        bridge.read(&first).unwrap();
+        bridge.write(b"answer", &mut answer).unwrap();
+        let mut changed = answer.clone();
+        changed[35] ^= 1;
+        assert_eq!(client.read(&changed), Err(HandshakeFailed));
+        assert_eq!(client.read(&answer).unwrap(), b"answer");
+    }
+
+    /// AP-18
+    #[test]
+    fn a_bridge_with_a_list_learns_the_clients_key_and_another_learns_none() {
+        let key = SecretKey::from_octets([5; 32]);
+        let listed = identity().allowing([key.public()]);
+        let credentials = Credentials::new(listed.public_key()).with_client_key(key.clone());
+        let mut first = Vec::new();
+        Handshake::client(&credentials, [1; 32]).write(b"early", &mut first).unwrap();
+        let mut bridge = Handshake::bridge(&listed, [2; 32]);
+        assert_eq!(bridge.read(&first).unwrap(), b"early");
+        assert_eq!(bridge.client_key(), Some(key.public()));
+        assert_eq!(Handshake::bridge(&identity(), [2; 32]).read(&first), Err(HandshakeFailed));
+    }
+
+    /// AP-20
+    #[test]
+    fn every_number_of_padding_frames_is_drawn() {
+        let drawn: std::collections::BTreeSet<usize> =
+            (0..=255).map(|octet| padding([octet; 32])).collect();
+        assert!(drawn.iter().copied().eq(0..16), "{drawn:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Octets on the wire: datagrams, packets and frames, without any state.
 //!
 //! ```text
-//!   datagram = first message | answer | packet        (told apart by the first octet)
+//!   datagram = first message | answer | packet        (told apart by what can be authenticated)
 //!   packet   = header, AEAD(frame …), tag
 //!   frame    = type octet, fields                     (docs/wire.md has them all)
 //! ```

@@ -118,8 +118,7 @@ fn a_replayed_first_message_has_no_effect() {
 #[test]
 fn an_answer_from_nowhere_before_the_first_message_does_no_harm() {
     let (mut duo, id) = with_early_data();
-    let mut forged = vec![0x81];
-    forged.extend_from_slice(&[7; 60]);
+    let forged = [7; 60];
     let now = duo.now;
     duo.client.connection.handle_datagram(now, PATH, &forged);
     assert_eq!(duo.client.connection.stats().discarded_unauthentic, 1);

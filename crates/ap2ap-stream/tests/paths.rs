@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    Acceptor, Config, Connection, ErrorCode, Event, Output, PathEvent, PathId, ReadError,
-    SecretKey, Side, StreamId,
+    Acceptor, BridgeIdentity, Config, Connection, ErrorCode, Event, Output, PathEvent, PathId,
+    ReadError, SecretKey, Side, StreamId,
 };
 use common::{MS, SECOND, WALL, patterned};
 
@@ -52,7 +52,11 @@ impl World {
             now,
             client: Connection::connect(key.public(), Config::default(), [1; 32], WALL, now),
             bridge: None,
-            acceptor: Acceptor::new(key, Config::default(), [2; 32]),
+            acceptor: Acceptor::new(
+                BridgeIdentity::new(key, Duration::ZERO),
+                Config::default(),
+                [2; 32],
+            ),
             on_its_way: BTreeMap::new(),
             count: 0,
             cut: BTreeSet::new(),

@@ -12,7 +12,9 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ap2ap_stream::{Acceptor, Config, Connection, Event, Output, PathEvent, SecretKey, StreamId};
+use ap2ap_stream::{
+    Acceptor, BridgeIdentity, Config, Connection, Event, Output, PathEvent, SecretKey, StreamId,
+};
 use common::{PATH, PAYLOAD_MAX, WALL, patterned};
 use relay_sim::{Node, Pair, scenario};
 
@@ -174,7 +176,8 @@ fn run(seed: u64) -> Pair<Peer, Peer> {
     let client = Peer::client(start, connection, octets);
     seeds[0] ^= 1;
     let mut bridge = Peer::new(start);
-    bridge.acceptor = Some(Acceptor::new(key, Config::default(), seeds));
+    bridge.acceptor =
+        Some(Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), Config::default(), seeds));
     let (up, down) = scenario.build(seed, start);
     let mut pair = Pair::new(start, client, bridge, up, down);
     pair.run_while(start + TIME_MAX, |pair| !(pair.a.is_done() && pair.b.is_done()));

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    Acceptor, Config, Connection, ErrorCode, Event, Output, PathEvent, ReadError, SecretKey, Side,
-    StreamId, WriteError,
+    Acceptor, BridgeIdentity, Config, Connection, ErrorCode, Event, Output, PathEvent, ReadError,
+    SecretKey, Side, StreamId, WriteError,
 };
 use common::{PATH, PAYLOAD_MAX, SECOND, WALL, patterned};
 use rand_chacha::ChaCha8Rng;
@@ -381,7 +381,8 @@ fn run(seed: u64, hours: u32) -> (Tally, Tally) {
     client.connection = Some(connection);
     (client.wait, client.due) = (Some(start), Some(start));
     let mut bridge = End::new(Side::Bridge, seed);
-    bridge.acceptor = Some(Acceptor::new(key, config, [2; 32]));
+    bridge.acceptor =
+        Some(Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), config, [2; 32]));
     let plan = relay();
     let (up, down) = (plan.build(2 * seed, start), plan.build(2 * seed + 1, start));
     let mut pair = Pair::new(start, client, bridge, up, down);

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use ap2ap_tokio::{Config, Endpoint, ErrorCode, PeerId, PublicKey, SecretKey};
+use ap2ap_tokio::{
+    BridgeIdentity, Config, Endpoint, ErrorCode, PeerId, PublicKey, SecretKey, wall_time,
+};
 use carrier::MemoryCarrier;
 use carrier_udp::UdpCarrier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,16 +19,17 @@ const MIBS: usize = 32;
 async fn main() -> Result<(), Box<dyn Error>> {
     let secret = SecretKey::from_octets([7; 32]);
     let key = secret.public();
+    let identity = BridgeIdentity::new(secret, wall_time());
     let (here, there) = MemoryCarrier::pair();
     let client = Endpoint::client(here, Config::default());
-    let bridge = Endpoint::bridge(there, secret.clone(), Config::default());
+    let bridge = Endpoint::bridge(there, identity.clone(), Config::default());
     run("memory", client, bridge, "memory:bridge".parse()?, key).await?;
 
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let (here, there) = (UdpCarrier::bind(local)?, UdpCarrier::bind(local)?);
     let peer = format!("udp:{}", there.local_addr()).parse()?;
     let client = Endpoint::client(here, Config::default());
-    let bridge = Endpoint::bridge(there, secret, Config::default());
+    let bridge = Endpoint::bridge(there, identity, Config::default());
     run("udp", client, bridge, peer, key).await
 }
 

@@ -8,11 +8,13 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The wall time since 1970-01-01; zero on a machine whose clock stands before it.
+/// The wall time since 1970-01-01; zero on a machine whose clock stands before it. A
+/// [`BridgeIdentity`](crate::BridgeIdentity) needs it.
+#[must_use]
 #[expect(
     clippy::disallowed_methods,
     reason = "first messages carry wall time, and this is where it comes in"
 )]
-pub(crate) fn wall() -> Duration {
+pub fn wall_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ap2ap_stream::{ErrorCode, OpenError, Stats};
+use ap2ap_stream::{ErrorCode, OpenError, PublicKey, Stats};
 use tracing::Span;
 
 use crate::error::ConnectionError;
@@ -130,6 +130,12 @@ impl Connection {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared().lock().core.stats()
+    }
+
+    /// At a bridge that lets only some clients in: the key of the one at the other end.
+    #[must_use]
+    pub fn client_key(&self) -> Option<PublicKey> {
+        self.shared().lock().core.client_key()
     }
 
     /// Streams that are open on at least one side.

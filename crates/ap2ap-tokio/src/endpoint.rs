@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ap2ap_stream::{Acceptor, ErrorCode, PublicKey, SecretKey};
+use ap2ap_stream::{Acceptor, BridgeIdentity, Credentials, ErrorCode};
 use carrier::{Carrier, PeerId};
 use tracing::{Instrument, Span};
 
@@ -46,8 +46,8 @@ impl Endpoint {
         Self::spawn(carrier, config.into(), None)
     }
 
-    /// An endpoint that takes connections from clients that know the public key. Whoever does not
-    /// know it hears nothing.
+    /// An endpoint that takes connections from clients that know the public key, if they may come.
+    /// Whoever else there is hears nothing. All endpoints of one key get clones of one identity.
     ///
     /// # Panics
     /// If it is called outside a tokio runtime with time enabled, or if the system has no random
@@ -55,11 +55,11 @@ impl Endpoint {
     #[must_use]
     pub fn bridge(
         carrier: impl Carrier + 'static,
-        key: SecretKey,
+        identity: BridgeIdentity,
         config: impl Into<EndpointConfig>,
     ) -> Self {
         let config = config.into();
-        let acceptor = Acceptor::new(key, config.connection.clone(), seed());
+        let acceptor = Acceptor::new(identity, config.connection.clone(), seed());
         Self::spawn(carrier, config, Some(acceptor))
     }
 
@@ -75,20 +75,26 @@ impl Endpoint {
         Self { handle: Arc::new(Handle { control, role }) }
     }
 
-    /// Connects to the bridge that `peer` names and that has `key`. It returns at once; see
-    /// [`Connection::ready`]. What is written before the path is open rides in the first message.
+    /// Connects to the bridge that `peer` names and whose key is in `credentials`; a
+    /// [`PublicKey`](crate::PublicKey) will do where the bridge does not ask who comes. It returns at
+    /// once; see [`Connection::ready`]. What is written before the path is open rides in the first
+    /// message.
     ///
     /// # Errors
     /// [`ConnectError`] if no connection can even begin.
     ///
     /// # Panics
     /// If the system has no random source.
-    pub fn connect(&self, peer: PeerId, key: PublicKey) -> Result<Connection, ConnectError> {
+    pub fn connect(
+        &self,
+        peer: PeerId,
+        credentials: impl Into<Credentials>,
+    ) -> Result<Connection, ConnectError> {
         let control = &self.handle.control;
         control.admit()?;
         let config = control.config.connection.clone();
-        let core =
-            ap2ap_stream::Connection::connect(key, config, seed(), clock::wall(), clock::now());
+        let (wall, now) = (clock::wall_time(), clock::now());
+        let core = ap2ap_stream::Connection::connect(credentials, config, seed(), wall, now);
         let (id, bell) = (control.next_id(), Arc::clone(&control.bell));
         let shared = Arc::new(Shared::new(id, core, bell, &control.span));
         control.connect(Connect { shared: Arc::clone(&shared), peer });

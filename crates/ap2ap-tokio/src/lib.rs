@@ -12,8 +12,11 @@ mod error;
 mod shared;
 mod stream;
 
-pub use ap2ap_stream::{CloseReason, Config, ErrorCode, PublicKey, SecretKey, Stats};
+pub use ap2ap_stream::{
+    BridgeIdentity, CloseReason, Config, Credentials, ErrorCode, PublicKey, SecretKey, Stats,
+};
 pub use carrier::PeerId;
+pub use clock::wall_time;
 pub use config::{
     ACCEPT_QUEUE_MAX, CONNECTIONS_MAX, EndpointConfig, STRANGERS_MAX, UNCONFIRMED_MAX,
 };

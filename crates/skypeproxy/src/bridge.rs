@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use ap2ap_stream::SecretKey;
+use ap2ap_stream::BridgeIdentity;
+use ap2ap_tokio::wall_time;
 use tracing::info;
 use tunnel::{Attachment, Bridge, Ended, ForwardList};
 
@@ -31,24 +32,25 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
         return Err(incomplete);
     };
     let key = key_file::read(&key.value)?;
+    let identity = BridgeIdentity::new(key, wall_time());
     limits::raise(limits::BRIDGE);
     let reach = Reach::of_bridge(forwards.value.iter().map(SocketAddr::port));
     sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
     let forwards = ForwardList::new(forwards.value).with_tcp_buffers(tcp_buffers.value);
-    block_on(serve(&carriers.value, &key, forwards))
+    block_on(serve(&carriers.value, &identity, forwards))
 }
 
 async fn serve(
     carriers: &[CarrierSpec],
-    key: &SecretKey,
+    identity: &BridgeIdentity,
     forwards: ForwardList,
 ) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let mut attachments = Vec::new();
     for spec in carriers {
-        attachments.push(carriers::attach_bridge(spec, key).await?);
+        attachments.push(carriers::attach_bridge(spec, identity).await?);
     }
-    log::say(&format!("this bridge's public key: {}", key.public()));
+    log::say(&format!("this bridge's public key: {}", identity.public_key()));
     info!(carriers = attachments.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
     notify::ready(attachments.iter().map(Attachment::watch).collect());

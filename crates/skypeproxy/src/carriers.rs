@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, anyhow};
-use ap2ap_stream::{Config, PublicKey, SecretKey};
+use ap2ap_stream::{BridgeIdentity, Config, PublicKey};
 use ap2ap_tokio::Endpoint;
 use carrier::Carrier;
 use carrier_skype::{AttachError as SkypeError, Refusal, SkypeCarrier, app_name};
@@ -85,9 +85,9 @@ pub(crate) enum ParseCarrierError {
 /// Attaches a bridge to a carrier. The error is an [`AttachError`] in a context.
 pub(crate) async fn attach_bridge(
     spec: &CarrierSpec,
-    key: &SecretKey,
+    identity: &BridgeIdentity,
 ) -> anyhow::Result<Attachment> {
-    attach(spec, Role::Bridge(key.clone())).await
+    attach(spec, Role::Bridge(identity.clone())).await
 }
 
 /// Attaches a client to a carrier. The error is an [`AttachError`] in a context.
@@ -124,7 +124,7 @@ struct Opener {
 
 /// Which end of the tunnel an endpoint is.
 enum Role {
-    Bridge(SecretKey),
+    Bridge(BridgeIdentity),
     Client(PublicKey),
 }
 
@@ -139,7 +139,9 @@ impl Opener {
         };
         let _in = span(&self.spec).entered();
         Ok(match &self.role {
-            Role::Bridge(key) => Endpoint::bridge(carrier, key.clone(), Config::default()),
+            Role::Bridge(identity) => {
+                Endpoint::bridge(carrier, identity.clone(), Config::default())
+            }
             Role::Client(_) => Endpoint::client(carrier, Config::default()),
         })
     }
@@ -170,7 +172,7 @@ impl Attach for Opener {
 impl Role {
     fn bridge(&self) -> PublicKey {
         match self {
-            Self::Bridge(key) => key.public(),
+            Self::Bridge(identity) => identity.public_key(),
             Self::Client(bridge) => *bridge,
         }
     }

@@ -10,7 +10,10 @@ mod body;
 mod check;
 mod far_end;
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
+use ap2ap_stream::BridgeIdentity;
 use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, Running};
 use tokio_util::sync::CancellationToken;
 use tunnel::{Bridge, Client, ForwardList, Session, TcpBuffers};
@@ -87,10 +90,12 @@ async fn run_check(
 
 async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridge, Client)> {
     let key = key_file::random_key()?;
+    // A key that no process had before this one: there is nothing that it might take twice.
+    let identity = BridgeIdentity::new(key.clone(), Duration::ZERO);
     let mut specs = config.logins.iter().map(|login| CarrierSpec::SkypeUnix(login.socket.clone()));
     let (client_spec, bridge_spec) =
         specs.next().zip(specs.next()).context("the demo has two logins")?;
-    let far = carriers::attach_bridge(&bridge_spec, &key).await?;
+    let far = carriers::attach_bridge(&bridge_spec, &identity).await?;
     let near = carriers::attach_client(&client_spec, &key.public()).await?;
     let peer = format!("skype:{BRIDGE}").parse().context("the demo's own login")?;
     let attachments = vec![(client_spec.scheme().to_owned(), near)];

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use ap2ap_stream::PublicKey;
+use ap2ap_stream::Credentials;
 use ap2ap_tokio::{ConnectError, Connection};
 use carrier::PeerId;
 use tokio::sync::{Notify, watch};
@@ -55,7 +55,7 @@ pub struct Session {
     /// Attachments by the scheme of the peers that they reach.
     attachments: Vec<(String, Attachment)>,
     peers: Vec<PeerId>,
-    key: PublicKey,
+    credentials: Credentials,
     /// What requests use: changes when it is replaced or lost.
     current: watch::Sender<Option<Connection>>,
     /// A request waits, or a carrier is back: there is reason to try at once.
@@ -98,15 +98,15 @@ enum ConnectionLack {
 }
 
 impl Session {
-    /// A session with the bridge that has `key` and is reached at any of `peers`, each through the
-    /// attachment of its scheme.
+    /// A session with the bridge whose key is in `credentials` and that is reached at any of `peers`,
+    /// each through the attachment of its scheme.
     ///
     /// # Errors
     /// [`SessionError`] if there is no peer, or one that no attachment reaches.
     pub fn new(
         attachments: Vec<(String, Attachment)>,
         peers: Vec<PeerId>,
-        key: PublicKey,
+        credentials: impl Into<Credentials>,
     ) -> Result<Self, SessionError> {
         if peers.is_empty() {
             return Err(SessionError::NoPeer);
@@ -119,7 +119,7 @@ impl Session {
         Ok(Self {
             attachments,
             peers,
-            key,
+            credentials: credentials.into(),
             current: watch::Sender::new(None),
             wanted: Notify::new(),
             waiting: AtomicUsize::new(0),
@@ -262,7 +262,7 @@ impl Session {
             let Some(peer) = self.next_peer() else { break };
             let attachment = self.attachments.iter().find(|(scheme, _)| scheme == peer.scheme());
             if let Some(endpoint) = attachment.and_then(|(_, attachment)| attachment.endpoint()) {
-                return Ok(endpoint.connect(peer.clone(), self.key)?);
+                return Ok(endpoint.connect(peer.clone(), self.credentials.clone())?);
             }
         }
         Err(ConnectionLack::Detached)

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ap2ap_stream::{Config, SecretKey};
-use ap2ap_tokio::{Endpoint, ErrorCode};
+use ap2ap_tokio::{BridgeIdentity, Endpoint, ErrorCode};
 use carrier::MemoryCarrier;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -69,7 +69,8 @@ impl Attach for Scripted {
                 Some(Answer::There) => {
                     let (carrier, _) = MemoryCarrier::pair();
                     let key = SecretKey::from_octets([7; 32]);
-                    let endpoint = Endpoint::bridge(carrier, key, Config::default());
+                    let identity = BridgeIdentity::new(key, Duration::ZERO);
+                    let endpoint = Endpoint::bridge(carrier, identity, Config::default());
                     state.endpoint = Some(endpoint.clone());
                     Ok(endpoint)
                 }

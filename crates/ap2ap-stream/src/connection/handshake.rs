@@ -3,46 +3,40 @@
 use std::time::{Duration, Instant};
 
 use zerocopy::IntoBytes;
-use zerocopy::byteorder::U64;
 
 use super::{Connection, State};
+use crate::credentials::Credentials;
 use crate::event::{CloseReason, Event};
 use crate::id::Side;
-use crate::key::PublicKey;
-use crate::noise::{Handshake, first_message_mac};
-use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN};
+use crate::noise::Handshake;
+use crate::outer::{Pattern, first_mac};
 use crate::protection::Protection;
 use crate::recovery::sent::SentFrame;
 use crate::stream::map::Class;
-use crate::wire::frame::CONTROL_LEN_MAX;
+use crate::wire::frame::{CONTROL_LEN_MAX, Frame};
 use crate::wire::handshake::{
-    ANSWER_OVERHEAD, AnswerPayloadHeader, EARLY_DATA_REFUSED, EARLY_DATA_TAKEN, FIRST_OVERHEAD,
-    First, FirstPayloadHeader, split_payload,
+    ANSWER_OVERHEAD, AnswerPayloadHeader, EarlyData, FIRST_OVERHEAD, FirstPayloadHeader,
+    HANDSHAKE_DATAGRAM_MAX, SEALED_KEY_LEN, VERSION_MAX, split_payload,
 };
-use crate::wire::packet::{KIND_ANSWER, KIND_FIRST};
 use crate::wire::writer::Writer;
 
 /// The first message goes again after this long without an answer, then after ever longer times.
 const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(1000);
 const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
 
-/// The first message and the answer are no longer, in octets. They are repeated as they are, so they
-/// must fit every path, whatever becomes of it, and pass the narrowest relay there is: one that
-/// lets 500 octets of AP2AP text through a second.
-const HANDSHAKE_DATAGRAM_MAX: usize = PAYLOAD_MIN;
-
 /// Packets that overtake the answer are kept for it, up to this many.
 const EARLY_PACKETS_MAX: usize = 8;
 
 /// Room for frames in the first message and in the answer.
 const FIRST_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - FIRST_OVERHEAD;
+const FIRST_ROOM_WITH_KEY: usize = FIRST_ROOM - SEALED_KEY_LEN;
 const ANSWER_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - ANSWER_OVERHEAD;
-const _: () = assert!(FIRST_ROOM >= 4 * CONTROL_LEN_MAX && ANSWER_ROOM > FIRST_ROOM);
+const _: () = assert!(FIRST_ROOM_WITH_KEY >= 4 * CONTROL_LEN_MAX && ANSWER_ROOM > FIRST_ROOM);
 
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) handshake: Option<Handshake>,
-    pub(crate) bridge: PublicKey,
+    pub(crate) credentials: Credentials,
     pub(crate) wall: Duration,
     /// The first message as it was sent, and the frames in it.
     pub(crate) first: Option<(Vec<u8>, Vec<SentFrame>)>,
@@ -57,13 +51,14 @@ pub(crate) struct Opening {
 pub(crate) struct Answering {
     pub(crate) keys: Option<Protection>,
     pub(crate) handshake: Option<Handshake>,
-    /// The first message's MAC: what a repeat is known by.
-    pub(crate) first_mac: [u8; 16],
-    pub(crate) early_data_taken: bool,
+    /// The first message: what a repeat is known by.
+    pub(crate) first: Vec<u8>,
+    pub(crate) early_data: EarlyData,
+    /// The version of the wire that was chosen.
+    pub(crate) version: u8,
     /// The answer as it was sent, and the frames in it.
     pub(crate) answer: Option<(Vec<u8>, Vec<SentFrame>)>,
     pub(crate) answer_due: bool,
-    pub(crate) answered_at: Option<Instant>,
 }
 
 impl Connection {
@@ -92,13 +87,17 @@ impl Connection {
     fn make_first(&mut self, now: Instant) -> Option<()> {
         let State::Opening(opening) = &mut self.state else { return None };
         let mut handshake = opening.handshake.take()?;
-        let (bridge, wall) = (opening.bridge, opening.wall);
-        let wall_ms = U64::new(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
-        let mut payload = FirstPayloadHeader { wall_ms }.as_bytes().to_vec();
-        let frames = self.append_stream_frames(now, &mut payload, FIRST_ROOM);
-        let mut first = vec![KIND_FIRST];
-        append_noise(&mut first, |out| handshake.write(&payload, out).ok())?;
-        let mac = first_message_mac(&bridge, &first);
+        let pattern = opening.credentials.pattern();
+        let bridge = *opening.credentials.bridge();
+        let room = match pattern {
+            Pattern::Nk => FIRST_ROOM,
+            Pattern::Ik => FIRST_ROOM_WITH_KEY,
+        };
+        let mut payload = FirstPayloadHeader::new(opening.wall, VERSION_MAX).as_bytes().to_vec();
+        let frames = self.append_frames(now, &mut payload, room, handshake.padding());
+        let mut first = Vec::with_capacity(HANDSHAKE_DATAGRAM_MAX);
+        handshake.write(&payload, &mut first).ok()?;
+        let mac = first_mac(&bridge, pattern, &first);
         first.extend_from_slice(&mac);
         debug_assert!(first.len() <= HANDSHAKE_DATAGRAM_MAX);
         let State::Opening(opening) = &mut self.state else { return None };
@@ -114,7 +113,6 @@ impl Connection {
         }
         let State::Answering(answering) = &mut self.state else { return None };
         answering.answer_due = false;
-        answering.answered_at.get_or_insert(now);
         let (answer, _) = answering.answer.as_ref()?;
         buf.get_mut(..answer.len())?.copy_from_slice(answer);
         Some(answer.len())
@@ -124,12 +122,11 @@ impl Connection {
     pub(super) fn make_answer(&mut self, now: Instant) -> Option<()> {
         let State::Answering(answering) = &mut self.state else { return None };
         let mut handshake = answering.handshake.take()?;
-        let taken = answering.early_data_taken;
-        let early_data = if taken { EARLY_DATA_TAKEN } else { EARLY_DATA_REFUSED };
-        let mut payload = AnswerPayloadHeader { early_data }.as_bytes().to_vec();
-        let frames = self.append_stream_frames(now, &mut payload, ANSWER_ROOM);
-        let mut answer = vec![KIND_ANSWER];
-        append_noise(&mut answer, |out| handshake.write(&payload, out).ok())?;
+        let header = AnswerPayloadHeader::new(answering.early_data, answering.version);
+        let mut payload = header.as_bytes().to_vec();
+        let frames = self.append_frames(now, &mut payload, ANSWER_ROOM, handshake.padding());
+        let mut answer = Vec::with_capacity(HANDSHAKE_DATAGRAM_MAX);
+        handshake.write(&payload, &mut answer).ok()?;
         debug_assert!(answer.len() <= HANDSHAKE_DATAGRAM_MAX);
         let State::Answering(answering) = &mut self.state else { return None };
         answering.keys = handshake.into_protection(Side::Bridge).ok();
@@ -138,19 +135,24 @@ impl Connection {
         Some(())
     }
 
-    /// Appends as many control and stream frames as fit into `room` octets.
-    fn append_stream_frames(
+    /// Appends as many control and stream frames as fit into `room` octets, and `padding` more octets
+    /// (AP-20). Frames that would fill the room leave that much of it free instead.
+    fn append_frames(
         &mut self,
         now: Instant,
         payload: &mut Vec<u8>,
         room: usize,
+        padding: usize,
     ) -> Vec<SentFrame> {
-        let mut plain = [0; DATAGRAM_MAX];
+        let mut plain = [0; HANDSHAKE_DATAGRAM_MAX];
         let mut writer = Writer::new(&mut plain);
-        writer.shrink_room(room);
+        writer.shrink_room(room.saturating_sub(padding));
         let mut frames = Vec::new();
         self.write_control(&mut writer, &mut frames);
         self.write_streams(now, Class::Bulk, &mut writer, &mut frames);
+        for _ in 0..padding.min(writer.room()) {
+            Frame::Padding.write(&mut writer);
+        }
         let len = writer.len();
         payload.extend_from_slice(plain.get(..len).unwrap_or_default());
         frames
@@ -170,14 +172,14 @@ impl Connection {
 
     /// The same first message again: the answer was lost, or is late.
     pub(super) fn handle_repeated_first(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let mac = First::split(datagram).map(|first| *first.mac);
         match &mut self.state {
-            State::Answering(answering) if mac == Ok(answering.first_mac) => {
+            // AP-14
+            State::Answering(answering) if datagram == answering.first => {
                 answering.answer_due = true;
                 true
             }
             State::Closing(closing)
-                if closing.answer.as_ref().is_some_and(|(_, first_mac)| mac == Ok(*first_mac)) =>
+                if closing.answer.as_ref().is_some_and(|(_, first)| datagram == first) =>
             {
                 closing.answer_due = true;
                 closing.due_at = now;
@@ -194,9 +196,11 @@ impl Connection {
     pub(super) fn handle_answer(&mut self, now: Instant, datagram: &[u8]) -> bool {
         let State::Opening(opening) = &mut self.state else { return false };
         let Some(sent_at) = opening.sent_first_at else { return false };
-        let Some((&KIND_ANSWER, noise)) = datagram.split_first() else { return false };
+        if datagram.len() > HANDSHAKE_DATAGRAM_MAX {
+            return false;
+        }
         let Some(mut handshake) = opening.handshake.take() else { return false };
-        let Ok(payload) = handshake.read(noise) else {
+        let Ok(payload) = handshake.read(datagram) else {
             opening.handshake = Some(handshake);
             return false;
         };
@@ -210,7 +214,11 @@ impl Connection {
             self.closed(CloseReason::Protocol("a malformed answer"));
             return true;
         };
-        let taken = header.early_data == EARLY_DATA_TAKEN;
+        if header.version(VERSION_MAX).is_err() {
+            self.closed(CloseReason::Protocol("a version that was not offered"));
+            return true;
+        }
+        let taken = header.early_data() == EarlyData::Taken;
         self.state = State::Open(keys);
         self.heard(now, datagram.len());
         self.events.push_back(Event::Connected);
@@ -266,12 +274,4 @@ impl Connection {
             path.is_heard = true;
         }
     }
-}
-
-/// Appends a Noise message that `write` puts into the buffer it is given.
-fn append_noise(out: &mut Vec<u8>, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<()> {
-    let mut message = [0; DATAGRAM_MAX];
-    let len = write(&mut message)?;
-    out.extend_from_slice(message.get(..len)?);
-    Some(())
 }

@@ -8,6 +8,7 @@ use crate::acceptor::Acceptor;
 use crate::error::ReadError;
 use crate::event::PathEvent;
 use crate::id::PathId;
+use crate::identity::BridgeIdentity;
 use crate::key::SecretKey;
 use crate::path::DATAGRAM_MAX;
 use crate::protection::Place;
@@ -33,7 +34,8 @@ impl Forger {
         let now = Instant::now();
         let key = SecretKey::from_octets([1; 32]);
         let mut client = Connection::connect(key.public(), Config::default(), [2; 32], WALL, now);
-        let mut acceptor = Acceptor::new(key, Config::default(), [3; 32]);
+        let mut acceptor =
+            Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), Config::default(), [3; 32]);
         client.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
         let first = drain(&mut client, now).0.remove(0);
         let mut bridge = acceptor.handle_first(now, WALL, (PATH, 1200), &first).unwrap();

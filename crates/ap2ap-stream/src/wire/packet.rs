@@ -12,11 +12,6 @@
 use super::reader::{Malformed, Reader};
 use super::writer::Writer;
 
-/// The first octet of a client's first message.
-pub(crate) const KIND_FIRST: u8 = 0x80;
-/// The first octet of the bridge's answer.
-pub(crate) const KIND_ANSWER: u8 = 0x81;
-
 /// AP-30: packet numbers stay below this, for the nonce keeps 40 bits for them.
 pub(crate) const PACKET_NUMBER_END: u64 = 1 << 40;
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    Acceptor, Config, Connection, Event, Output, PathEvent, PathId, ReadError, SecretKey, StreamId,
-    WriteError,
+    Acceptor, BridgeIdentity, Config, Connection, Event, Output, PathEvent, PathId, ReadError,
+    SecretKey, StreamId, WriteError,
 };
 
 pub const PATH: PathId = PathId(0);
@@ -176,7 +176,7 @@ impl Duo {
             now,
             client: End::new(connection),
             bridge: None,
-            acceptor: Acceptor::new(key, bridge, bridge_seed),
+            acceptor: Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), bridge, bridge_seed),
             alarm: None,
             up: Wire::good(50 * MS),
             down: Wire::good(50 * MS),

@@ -74,7 +74,7 @@ impl Driver {
         }
         let Some(bridge) = self.bridge.as_mut() else { return };
         let on = (PathId(path.0), payload_max);
-        let core = match bridge.acceptor.handle_first(now, clock::wall(), on, datagram) {
+        let core = match bridge.acceptor.handle_first(now, clock::wall_time(), on, datagram) {
             Ok(core) => core,
             Err(silence) => {
                 trace!(%silence, "datagram dropped");

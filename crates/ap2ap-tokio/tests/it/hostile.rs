@@ -8,13 +8,15 @@ use ap2ap_tokio::{Config, Endpoint, ErrorCode, STRANGERS_MAX, UNCONFIRMED_MAX};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{echo_all, exchange, pattern, secret, stream, udp, udp_peer, within};
+use crate::support::{
+    echo_all, exchange, identity, pattern, secret, stream, udp, udp_peer, within,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_strangers_do_not_disturb_fifty_clients() {
     let carrier = udp(0);
     let address = carrier.local_addr();
-    let bridge = Endpoint::bridge(carrier, secret(), Config::default());
+    let bridge = Endpoint::bridge(carrier, identity(), Config::default());
     echo_all(bridge.clone());
 
     let mut clients = Vec::new();
@@ -65,7 +67,7 @@ async fn half_open_handshakes_are_limited_and_pass_away() {
     config.handshake_timeout = Duration::from_secs(2);
     let carrier = udp(0);
     let address = carrier.local_addr();
-    let bridge = Endpoint::bridge(carrier, secret(), config);
+    let bridge = Endpoint::bridge(carrier, identity(), config);
     echo_all(bridge.clone());
     let endpoint = Endpoint::client(udp(0), Config::default());
     let live = endpoint.connect(udp_peer(address), secret().public()).unwrap();
@@ -115,7 +117,7 @@ fn first_message(number: u64) -> Vec<u8> {
 async fn garbage_on_a_live_path_changes_nothing() {
     let bridge_carrier = udp(0);
     let address = bridge_carrier.local_addr();
-    let bridge = Endpoint::bridge(bridge_carrier, secret(), Config::default());
+    let bridge = Endpoint::bridge(bridge_carrier, identity(), Config::default());
     echo_all(bridge.clone());
     let relay = Recorder::between(address);
     let endpoint = Endpoint::client(udp(0), Config::default());
@@ -136,7 +138,7 @@ async fn garbage_on_a_live_path_changes_nothing() {
 async fn a_copy_of_an_older_connections_first_message_replaces_nothing() {
     let bridge_carrier = udp(0);
     let address = bridge_carrier.local_addr();
-    let bridge = Endpoint::bridge(bridge_carrier, secret(), Config::default());
+    let bridge = Endpoint::bridge(bridge_carrier, identity(), Config::default());
     let relay = Recorder::between(address);
     let endpoint = Endpoint::client(udp(0), Config::default());
     let connect = || endpoint.connect(udp_peer(relay.address), secret().public()).unwrap();

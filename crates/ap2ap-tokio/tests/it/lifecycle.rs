@@ -11,7 +11,7 @@ use carrier::{Carrier, Faults, MemoryCarrier, OpenError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
-    Pair, echo_all, exchange, memory_peer, secret, stream, udp, udp_peer, within,
+    Pair, echo_all, exchange, identity, memory_peer, secret, stream, udp, udp_peer, within,
 };
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +47,7 @@ async fn a_lost_carrier_ends_its_connections() {
     // The bridge's whole process goes, carrier and all, without a word.
     let process = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let in_process = process.enter();
-    let bridge = Endpoint::bridge(there, secret(), Config::default());
+    let bridge = Endpoint::bridge(there, identity(), Config::default());
     drop(in_process);
     let endpoint = Endpoint::client(here, Config::default());
     let client = endpoint.connect(memory_peer(), secret().public()).unwrap();
@@ -171,7 +171,7 @@ async fn connections_are_limited() {
 async fn a_client_that_comes_back_over_the_same_path_replaces_itself() {
     let bridge_carrier = udp(0);
     let peer = udp_peer(bridge_carrier.local_addr());
-    let bridge = Endpoint::bridge(bridge_carrier, secret(), Config::default());
+    let bridge = Endpoint::bridge(bridge_carrier, identity(), Config::default());
     let carrier = udp(0);
     let port = carrier.local_addr().port();
 

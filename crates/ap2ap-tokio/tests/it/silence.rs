@@ -5,23 +5,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use ap2ap_tokio::{Config, ConnectionError, Endpoint};
+use ap2ap_tokio::{Config, ConnectionError, Endpoint, EndpointConfig};
 use carrier::{Carrier, CarrierEvent, CarrierPath, MemoryCarrier, OpenError, PeerId, SendError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Pair, memory_peer, secret, stream, udp, udp_peer, within};
+use crate::support::{Pair, identity, memory_peer, secret, stream, udp, udp_peer, within};
 
 /// So many unanswered probes, and a second connection may share the path.
 const SILENT: u32 = 8;
 
-/// The first octet of a handshake answer (docs/wire.md).
-const ANSWER: u8 = 0x81;
-
 const ALL: u8 = 0;
 const NOTHING: u8 = 1;
-const NO_ANSWERS: u8 = 2;
 
-/// A carrier that sends everything, nothing, or everything but handshake answers.
+/// A carrier that sends everything or nothing.
 struct Gated<C> {
     inner: C,
     lets_through: Arc<AtomicU8>,
@@ -46,11 +42,7 @@ impl<C: Carrier> Carrier for Gated<C> {
         path: CarrierPath,
         datagram: &[u8],
     ) -> Result<(), SendError> {
-        let goes = match self.lets_through.load(Ordering::Relaxed) {
-            NOTHING => false,
-            NO_ANSWERS => datagram.first() != Some(&ANSWER),
-            _ => true,
-        };
+        let goes = self.lets_through.load(Ordering::Relaxed) == ALL;
         if goes { self.inner.try_send(now, path, datagram) } else { Ok(()) }
     }
     fn poll(&mut self, cx: &mut Context<'_>, now: Instant, buf: &mut [u8]) -> Poll<CarrierEvent> {
@@ -91,7 +83,7 @@ async fn a_bridge_that_forgot_everything_is_reached_over_the_same_path() {
     let in_process = process.enter();
     let carrier = udp(0);
     let address = carrier.local_addr();
-    let bridge = Endpoint::bridge(carrier, secret(), Config::default());
+    let bridge = Endpoint::bridge(carrier, identity(), Config::default());
     drop(in_process);
     let endpoint = Endpoint::client(udp(0), Config::default());
     let connect = || endpoint.connect(udp_peer(address), secret().public()).unwrap();
@@ -106,7 +98,7 @@ async fn a_bridge_that_forgot_everything_is_reached_over_the_same_path() {
     let bridge = within(async {
         loop {
             match carrier_udp::UdpCarrier::bind(address) {
-                Ok(carrier) => return Endpoint::bridge(carrier, secret(), Config::default()),
+                Ok(carrier) => return Endpoint::bridge(carrier, identity(), Config::default()),
                 Err(_) => tokio::task::yield_now().await,
             }
         }
@@ -127,16 +119,20 @@ async fn a_connection_that_answers_after_all_stays() {
     let peer = udp_peer(carrier.local_addr());
     let lets_through = Arc::new(AtomicU8::new(ALL));
     let carrier = Gated { inner: carrier, lets_through: Arc::clone(&lets_through) };
-    let pair = Pair::over(udp(0), carrier, peer, &Config::default());
+    // The bridge takes no second connection, so that only the first one can answer.
+    let mut only_one = EndpointConfig::default();
+    only_one.connections_max = 1;
+    let client = Endpoint::client(udp(0), Config::default());
+    let bridge = Endpoint::bridge(carrier, identity(), only_one);
+    let pair = Pair { client, bridge, peer, key: secret().public() };
     let (old, bridge) = pair.connected().await;
     let (mut here, mut there) = stream(&old, &bridge).await;
     lets_through.store(NOTHING, Ordering::Relaxed);
     here.write_all(b"?").await.unwrap();
     within(old.unanswered(SILENT)).await;
     let new = pair.connect();
-    lets_through.store(NO_ANSWERS, Ordering::Relaxed);
-    assert_eq!(within(new.ready()).await, Err(ConnectionError::NotNeeded));
     lets_through.store(ALL, Ordering::Relaxed);
+    assert_eq!(within(new.ready()).await, Err(ConnectionError::NotNeeded));
     assert_eq!(within(there.read_u8()).await.unwrap(), b'?');
     assert_eq!((old.close_reason(), bridge.close_reason()), (None, None));
 }

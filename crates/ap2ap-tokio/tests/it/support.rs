@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use ap2ap_tokio::{Config, Connection, Endpoint, PeerId, PublicKey, SecretKey, Stream};
+use ap2ap_tokio::{
+    BridgeIdentity, Config, Connection, Endpoint, PeerId, PublicKey, SecretKey, Stream,
+};
 use carrier::{Carrier, Faults, Faulty, MemoryCarrier};
 use carrier_udp::UdpCarrier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +27,11 @@ pub(crate) struct Pair {
     pub(crate) key: PublicKey,
 }
 
+/// A bridge that has been up since 1970: it takes early data.
+pub(crate) fn identity() -> BridgeIdentity {
+    BridgeIdentity::new(secret(), Duration::ZERO)
+}
+
 pub(crate) fn secret() -> SecretKey {
     SecretKey::from_octets([7; 32])
 }
@@ -38,7 +45,7 @@ impl Pair {
     ) -> Self {
         Self {
             client: Endpoint::client(client, config.clone()),
-            bridge: Endpoint::bridge(bridge, secret(), config.clone()),
+            bridge: Endpoint::bridge(bridge, identity(), config.clone()),
             peer,
             key: secret().public(),
         }

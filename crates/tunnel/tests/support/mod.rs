@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ap2ap_stream::{Config, SecretKey};
-use ap2ap_tokio::Endpoint;
+use ap2ap_tokio::{BridgeIdentity, Endpoint};
 use carrier::{Carrier, MemoryCarrier};
 use socks_front::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,7 +37,8 @@ impl Tunnel {
         targets: &[SocketAddr],
     ) -> Self {
         let secret = SecretKey::from_octets([7; 32]);
-        let bridge = Endpoint::bridge(far, secret.clone(), Config::default());
+        let identity = BridgeIdentity::new(secret.clone(), Duration::ZERO);
+        let bridge = Endpoint::bridge(far, identity, Config::default());
         let bridge = Bridge::new(vec![bridge.into()], ForwardList::new(targets.iter().copied()));
         let client = Endpoint::client(near, Config::default());
         let peers = vec!["memory:bridge".parse().unwrap()];

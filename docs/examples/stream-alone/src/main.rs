@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ap2ap_stream::{
-    Acceptor, Config, Connection, ErrorCode, Event, Output, PathEvent, PathId, ReadError,
+    BridgeIdentity, Acceptor, Config, Connection, ErrorCode, Event, Output, PathEvent, PathId, ReadError,
     SecretKey, StreamId,
 };
 
@@ -130,7 +130,7 @@ fn write_some<'a>(client: &mut End, id: StreamId, mut file: &'a [u8]) -> &'a [u8
 
 /// Waits for a client, reads its file, and acknowledges it by finishing the stream.
 fn receive_file(socket: UdpSocket, key: SecretKey) -> Result<Vec<u8>, Failure> {
-    let mut acceptor = Acceptor::new(key, Config::default(), random()?);
+    let mut acceptor = Acceptor::new(BridgeIdentity::new(key, wall()?), Config::default(), random()?);
     let mut buf = [0; 2048];
     let (connection, peer) = loop {
         let Some((len, peer)) = receive(&socket, &mut buf, None)? else { continue };
