@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: fails on broken layers and untidy files, and only reports sizes.
 
+mod reach;
 mod sizes;
 mod text;
 
@@ -20,6 +21,7 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
         if path.extension().is_some_and(|extension| extension == "rs") {
             let purposeless = text::without_purpose(&content);
             problems.extend(purposeless.map(|problem| format!("{shown}:{problem}")));
+            problems.extend(reach::unsafe_to_reach(&shown.to_string(), &content));
             large.extend(sizes::large(&content).map(|size| format!("{shown}:{size}")));
         }
     }

@@ -157,6 +157,13 @@ impl Connection {
         Self::new(Side::Client, config, State::Opening(Box::new(opening)), now)
     }
 
+    /// AP-120: an end without a handshake and without keys.
+    pub(crate) fn unauthenticated(side: Side, config: Config, now: Instant) -> Self {
+        let mut connection = Self::new(side, config, State::Open(Protection::CheckSum), now);
+        connection.push_event(Event::Connected);
+        connection
+    }
+
     pub(crate) fn new(side: Side, config: Config, state: State, now: Instant) -> Self {
         let streams = StreamMap::new(side, &config);
         Self {

@@ -20,6 +20,7 @@ mod recovery;
 mod replay;
 mod stats;
 mod stream;
+mod unauthenticated;
 mod wire;
 
 pub use acceptor::{Acceptor, Silence};
@@ -34,3 +35,4 @@ pub use key::{ParseKeyError, PublicKey, SecretKey};
 pub use replay::{REPLAY_CACHE_MAX, REPLAY_WINDOW};
 pub use stats::Stats;
 pub use stream::Stream;
+pub use unauthenticated::UnauthenticatedConnection;

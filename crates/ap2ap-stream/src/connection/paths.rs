@@ -87,14 +87,11 @@ impl Connection {
             known.share(way.is_shared);
             return;
         }
-        let is_first = match &self.state {
-            // Nothing is sealed yet: the handshake may begin anew on another path.
-            State::Opening(_) => self.paths.list.is_empty(),
-            State::Answering(answering) => answering.answer.is_none(),
-            State::Open(_) | State::Closing(_) | State::Closed => false,
-        };
-        if is_first {
-            self.paths.list.push(Path::new(way, 0));
+        if matches!(self.state, State::Opening(_)) && self.paths.list.is_empty() {
+            self.paths.begin_again();
+        }
+        if self.paths.begin(way) {
+            self.expect_ids();
         } else if self.paths.add_candidate(way) {
             self.join_paths();
         } else {

@@ -13,6 +13,8 @@ use crate::wire::CONNECTION_ID_LEN;
 pub(crate) struct Paths {
     /// In the order in which they came. At most [`PATHS_MAX`].
     pub(crate) list: Vec<Path>,
+    /// Epoch 0 has had its path, and something may have been sealed there.
+    has_begun: bool,
     /// Announced by a carrier and not in use: at a client until there are keys and room, at a
     /// bridge until the peer joins. At most [`PATHS_MAX`].
     candidates: Vec<Way>,
@@ -41,6 +43,7 @@ impl Paths {
     pub(crate) fn new() -> Self {
         Self {
             list: Vec::new(),
+            has_begun: false,
             candidates: Vec::new(),
             given: Given::new(),
             awaited: Awaited::default(),
@@ -79,6 +82,20 @@ impl Paths {
     pub(crate) fn active_mut(&mut self) -> Option<&mut Path> {
         let index = self.active_index()?;
         self.get_mut(index)
+    }
+
+    /// AP-80: the handshake's path. False: there was one.
+    pub(crate) fn begin(&mut self, way: Way) -> bool {
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        if is_first {
+            self.list.push(Path::new(way, 0));
+        }
+        is_first
+    }
+
+    /// Nothing has been sealed yet: the handshake may begin again elsewhere.
+    pub(crate) const fn begin_again(&mut self) {
+        self.has_begun = false;
     }
 
     // ---- candidates
