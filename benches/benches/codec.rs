@@ -2,11 +2,14 @@
 #![expect(clippy::as_conversions, reason = "counts as figures")]
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ap2ap_stream::Side;
+use ap2ap_stream::internals::Packets;
 use benches::{Load, Run};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relay_sim::LinkSpec;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use skype_api::{Line, Message};
 
 fn armour_codec(criterion: &mut Criterion) {
@@ -43,6 +46,45 @@ fn api_lines(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Sealing and opening a packet of 1,200 octets, beside the bare cipher on the same octets.
+fn packets(criterion: &mut Criterion) {
+    const PACKET: usize = 1200;
+    let mut group = criterion.benchmark_group("seal_and_open");
+    group.throughput(Throughput::Bytes(PACKET as u64));
+    let key = UnboundKey::new(&CHACHA20_POLY1305, &[1; 32]).map(LessSafeKey::new);
+    if let Ok(key) = key {
+        let mut octets = vec![7; PACKET - CHACHA20_POLY1305.tag_len()];
+        let mut number = 0_u64;
+        group.bench_function("bare_cipher", |bencher| {
+            bencher.iter(|| {
+                number += 1;
+                let mut nonce = [0; 12];
+                nonce[4..].copy_from_slice(&number.to_be_bytes());
+                let nonce = || Nonce::assume_unique_for_key(nonce);
+                let sealed = key.seal_in_place_append_tag(nonce(), Aad::empty(), &mut octets);
+                let is_open = key.open_in_place(nonce(), Aad::empty(), &mut octets).is_ok();
+                octets.truncate(PACKET - CHACHA20_POLY1305.tag_len());
+                black_box((sealed, is_open))
+            });
+        });
+    }
+    let [mut client, mut bridge] =
+        [Side::Client, Side::Bridge].map(|side| Packets::new(side, [1; 32], [2; 32]));
+    let (mut packet, frames) = ([0; PACKET], [7; PACKET - 20]);
+    #[expect(clippy::disallowed_methods, reason = "a key's age is told in it")]
+    let now = Instant::now();
+    let mut number = 0_u64;
+    group.bench_function("packet", |bencher| {
+        bencher.iter(|| {
+            number += 1;
+            let len = client.seal((0, number), number.saturating_sub(200), &frames, &mut packet);
+            let sealed = len.and_then(|len| packet.get_mut(..len));
+            black_box(sealed.and_then(|sealed| bridge.open(now, (0, number), sealed)))
+        });
+    });
+    group.finish();
+}
+
 /// A second of an unthrottled transfer, both ends, cryptography included.
 fn both_ends(criterion: &mut Criterion) {
     let spec = LinkSpec { delay: Duration::from_millis(5), ..LinkSpec::default() };
@@ -56,5 +98,5 @@ fn both_ends(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, armour_codec, api_lines, both_ends);
+criterion_group!(benches, armour_codec, api_lines, packets, both_ends);
 criterion_main!(benches);

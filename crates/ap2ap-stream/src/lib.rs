@@ -10,6 +10,9 @@ mod error;
 mod event;
 mod id;
 mod identity;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod key;
 mod noise;
 mod num;
