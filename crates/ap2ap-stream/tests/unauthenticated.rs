@@ -13,8 +13,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    Acceptor, Config, Connection, Output, PathEvent, PathId, SecretKey, Side, Silence,
-    UnauthenticatedConnection,
+    Acceptor, BridgeIdentity, Config, Connection, Output, PathEvent, PathId, SecretKey, Side,
+    Silence, UnauthenticatedConnection,
 };
 use common::{Luck, MS, PATH, WALL, patterned};
 
@@ -91,7 +91,8 @@ fn ends_with_and_without_keys_never_understand_each_other() {
     let [mut client, mut bridge] = ends(now);
     let key = SecretKey::from_octets([1; 32]);
     let mut keyed = Connection::connect(key.public(), Config::default(), [2; 32], WALL, now);
-    let mut acceptor = Acceptor::new(key, Config::default(), [3; 32]);
+    let identity = BridgeIdentity::new(key, Duration::ZERO);
+    let mut acceptor = Acceptor::new(identity, Config::default(), [3; 32]);
 
     transmits(&mut bridge, now);
     keyed.handle_path(now, PATH, ADDED);
