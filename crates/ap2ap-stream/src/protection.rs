@@ -155,6 +155,14 @@ impl Protection {
         }
     }
 
+    /// AP-32: the key cannot be updated before the peer acknowledges something: ask it to.
+    pub(crate) fn lacks_acknowledgement(&self, now: Instant) -> bool {
+        match self {
+            Self::Keys(keys) => keys.send.lacks_acknowledgement(now),
+            Self::CheckSum => false,
+        }
+    }
+
     /// Seals a packet in place: `id_len` octets of connection id, the header, `frames_len` octets
     /// of frames, and room for the tag. Says how long it is, or `None` where the room is missing.
     pub(crate) fn seal(

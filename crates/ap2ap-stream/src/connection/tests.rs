@@ -228,3 +228,34 @@ fn any_plain_text_ends_the_connection_or_goes_by() {
         }
     }
 }
+
+/// AP-32: both directions go on to new keys while traffic flows, and nothing is lost over it.
+#[test]
+fn keys_are_updated_again_and_again_while_traffic_goes_on() {
+    let Forger { mut now, mut bridge, mut client, .. } = Forger::new();
+    let id = client.open().unwrap();
+    for minute in 0..60_u8 {
+        client.stream(id).unwrap().write(&[minute]).unwrap();
+        for _ in 0..4 {
+            drain(&mut client, now)
+                .0
+                .iter()
+                .for_each(|packet| bridge.handle_datagram(now, PATH, packet));
+            if minute == 0 {
+                let _taken = bridge.stream(id).map(|mut stream| stream.write(&[1]));
+            }
+            drain(&mut bridge, now)
+                .0
+                .iter()
+                .for_each(|packet| client.handle_datagram(now, PATH, packet));
+            now += Duration::from_millis(500);
+        }
+        now += Duration::from_secs(50);
+    }
+    let generation = |end: &mut Connection| end.protection().map(|keys| keys.generation());
+    assert!(generation(&mut client) >= Some(4), "{:?}", generation(&mut client));
+    assert!(generation(&mut bridge) >= Some(4), "{:?}", generation(&mut bridge));
+    let read = bridge.stream(id).unwrap().read(100).unwrap().unwrap();
+    assert!(read.iter().copied().eq(0..60));
+    assert_eq!(bridge.stats().discarded_unauthentic, 0);
+}

@@ -164,12 +164,20 @@ impl Connection {
             return Some(Purpose::Probe);
         }
         let has_room = path.sent.packets_in_flight() < IN_FLIGHT_PACKETS_MAX;
+        // Whoever only acknowledges must be acknowledged now and then.
+        let asks = path.ping_due
+            || (ack_due
+                && path.asked.is_none()
+                && self.protection().is_some_and(|keys| keys.lacks_acknowledgement(now)));
+        if let Some(path) = self.paths.get_mut(index) {
+            path.ping_due = asks;
+        }
         let pace = self.pace(now);
         let says_something = is_active
             && (!self.paths.leaves.is_empty()
                 || self.streams.wants_control()
                 || self.streams.next_to_send(Class::Sparse, pace).is_some());
-        if has_room && (path.ping_due || says_something) {
+        if has_room && (asks || says_something) {
             return Some(Purpose::Sparse);
         }
         if has_room && is_active && self.bulk_permission(now) == Some(Permission::Now) {

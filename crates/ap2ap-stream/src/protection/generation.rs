@@ -22,6 +22,10 @@ const PACKETS_MAX: u64 = 1 << 24;
 /// than the last minutes.
 const USED_MAX: Duration = Duration::from_secs(600);
 
+fn is_worn(sealed: u64, used: Duration) -> bool {
+    sealed >= PACKETS_MAX || used >= USED_MAX
+}
+
 struct Generation {
     number: u32,
     secret: Secret,
@@ -82,15 +86,19 @@ impl Sending {
     }
 
     pub(super) fn update_if_due(&mut self, now: Instant) {
-        let since = *self.since.get_or_insert(now);
-        let is_worn =
-            self.sealed >= PACKETS_MAX || now.saturating_duration_since(since) >= USED_MAX;
-        if is_worn && self.is_acknowledged {
+        let since = self.since.get_or_insert(now);
+        if self.is_acknowledged && is_worn(self.sealed, now.saturating_duration_since(*since)) {
             self.generation = self.generation.next();
             self.sealed = 0;
             self.since = Some(now);
             self.is_acknowledged = false;
         }
+    }
+
+    /// The key should be replaced, but nothing has shown that the peer has it.
+    pub(super) fn lacks_acknowledgement(&self, now: Instant) -> bool {
+        let used = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        !self.is_acknowledged && is_worn(self.sealed, used)
     }
 
     /// A packet is about to be sealed. In every build that checks assertions this asserts AP-30,
