@@ -271,7 +271,7 @@ impl Connection {
         let path = self.paths.list.remove(index);
         debug!(epoch = path.epoch, "a path is gone");
         if leave == Leave::Told && self.has_keys() {
-            self.paths.leaves.push(path.epoch);
+            self.paths.leave(path.epoch);
         }
         if leave == Leave::Known {
             self.paths.epoch_is_known(path.epoch);
@@ -292,7 +292,7 @@ impl Connection {
     /// A frame that must arrive has to be sent again.
     pub(super) fn frame_lost(&mut self, frame: &SentFrame) {
         if let SentFrame::PathLeave(epoch) = frame {
-            self.paths.leaves.push(*epoch);
+            self.paths.leave(*epoch);
             return;
         }
         self.streams.frame_lost(frame);

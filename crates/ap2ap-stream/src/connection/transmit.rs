@@ -174,7 +174,7 @@ impl Connection {
         }
         let pace = self.pace(now);
         let says_something = is_active
-            && (!self.paths.leaves.is_empty()
+            && (self.paths.wants_to_leave()
                 || self.streams.wants_control()
                 || self.streams.next_to_send(Class::Sparse, pace).is_some());
         if has_room && (asks || says_something) {
@@ -259,7 +259,7 @@ impl Connection {
             frames.push(SentFrame::MaxStreams);
         }
         while writer.room() >= CONTROL_LEN_MAX
-            && let Some(epoch) = self.paths.leaves.pop()
+            && let Some(epoch) = self.paths.take_leave()
         {
             Frame::PathLeave(epoch).write(writer);
             frames.push(SentFrame::PathLeave(epoch));

@@ -1,12 +1,15 @@
 //! The paths of a connection: those in use, those that wait to be joined, and the epochs of all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::epochs::{Awaited, Given, OPEN_MAX};
 use super::{PATHS_MAX, Path, Way};
 use crate::id::PathId;
 use crate::protection::{ConnectionId, Protection};
 use crate::wire::CONNECTION_ID_LEN;
+
+/// A peer that joins and goes, and never acknowledges, is told of its last paths only.
+const LEAVES_MAX: usize = 64;
 
 /// A connection's paths.
 #[derive(Debug)]
@@ -22,8 +25,8 @@ pub(crate) struct Paths {
     pub(crate) awaited: Awaited,
     /// A client's epochs that the bridge may still wait for.
     unheard: BTreeSet<u32>,
-    /// Epochs whose end the peer must be told. It does not grow beyond what is given.
-    pub(crate) leaves: Vec<u32>,
+    /// Epochs whose end the peer must be told. At most [`LEAVES_MAX`].
+    leaves: VecDeque<u32>,
 }
 
 /// Where a datagram belongs.
@@ -48,7 +51,7 @@ impl Paths {
             given: Given::new(),
             awaited: Awaited::default(),
             unheard: BTreeSet::new(),
-            leaves: Vec::new(),
+            leaves: VecDeque::new(),
         }
     }
 
@@ -142,6 +145,25 @@ impl Paths {
     /// The bridge knows of the epoch, or that it will not come.
     pub(crate) fn epoch_is_known(&mut self, epoch: u32) {
         self.unheard.remove(&epoch);
+    }
+
+    /// AP-84: the peer must be told that the epoch is over.
+    pub(crate) fn leave(&mut self, epoch: u32) {
+        if !self.leaves.contains(&epoch) {
+            self.leaves.push_back(epoch);
+        }
+        if self.leaves.len() > LEAVES_MAX {
+            self.leaves.pop_front();
+        }
+    }
+
+    pub(crate) fn wants_to_leave(&self) -> bool {
+        !self.leaves.is_empty()
+    }
+
+    /// The next epoch to tell the end of; it counts as told.
+    pub(crate) fn take_leave(&mut self) -> Option<u32> {
+        self.leaves.pop_front()
     }
 
     // ---- arrivals
