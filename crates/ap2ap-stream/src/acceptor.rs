@@ -139,3 +139,106 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::Connection;
+    use crate::event::{CloseReason, Output};
+    use crate::key::SecretKey;
+    use crate::replay::REPLAY_CACHE_MAX;
+    use crate::wire::handshake::{AnswerPayloadHeader, VERSION_MAX};
+    use zerocopy::IntoBytes;
+
+    const PATH: PathId = PathId(0);
+    const WALL: Duration = Duration::from_secs(1_000_000);
+
+    #[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn identity() -> BridgeIdentity {
+        BridgeIdentity::new(SecretKey::from_octets([3; 32]), Duration::ZERO)
+    }
+
+    fn drain(connection: &mut Connection) -> (Vec<Vec<u8>>, Vec<Event>) {
+        let (mut datagrams, mut events, mut buf) = (Vec::new(), Vec::new(), [0; 2048]);
+        loop {
+            match connection.poll_output(now(), &mut buf) {
+                Output::Transmit { len, .. } => datagrams.push(buf[..len].to_vec()),
+                Output::Event(event) => events.push(event),
+                Output::Wait(_) => return (datagrams, events),
+            }
+        }
+    }
+
+    /// A first message by hand, with a payload header as an attacker or the future may write it.
+    fn first(header: FirstPayloadHeader) -> (Handshake, Vec<u8>) {
+        let mut client = Handshake::client(&identity().public_key().into(), [1; 32]);
+        let mut first = Vec::new();
+        client.write(header.as_bytes(), &mut first).unwrap();
+        let mac = first_mac(&identity().public_key(), identity().pattern(), &first);
+        first.extend_from_slice(&mac);
+        (client, first)
+    }
+
+    /// AP-13
+    #[test]
+    fn a_client_of_a_later_version_is_answered_in_this_one_and_one_of_none_not_at_all() {
+        let mut acceptor = Acceptor::new(identity(), Config::default(), [2; 32]);
+        let mut ask = |version| {
+            let (client, first) = first(FirstPayloadHeader::new(WALL, version));
+            let bridge = acceptor.handle_first(now(), WALL, (PATH, 1200), &first);
+            (client, bridge)
+        };
+        let (mut client, bridge) = ask(VERSION_MAX + 6);
+        let (datagrams, _) = drain(&mut bridge.unwrap());
+        let payload = client.read(&datagrams[0]).unwrap();
+        let (header, _) = split_payload::<AnswerPayloadHeader>(&payload).unwrap();
+        assert_eq!(header.version(VERSION_MAX + 6), Ok(VERSION_MAX));
+        assert_eq!(ask(0).1.map(|_| ()).unwrap_err(), Silence::Malformed);
+    }
+
+    /// AP-13
+    #[test]
+    fn a_client_takes_no_version_that_it_did_not_offer() {
+        for version in [0, VERSION_MAX + 1, 0x7f] {
+            let key = identity().public_key();
+            let mut client = Connection::connect(key, Config::default(), [1; 32], WALL, now());
+            client.handle_path(now(), PATH, PathEvent::Added { payload_max: 1200 });
+            let first = drain(&mut client).0.remove(0);
+            let mut bridge = Handshake::bridge(&identity(), [2; 32]);
+            bridge.read(First::split(&first).unwrap().noise).unwrap();
+            let header = AnswerPayloadHeader::new(EarlyData::Taken, version);
+            let mut answer = Vec::new();
+            bridge.write(header.as_bytes(), &mut answer).unwrap();
+            client.handle_datagram(now(), PATH, &answer);
+            let (_, events) = drain(&mut client);
+            let broken = CloseReason::Protocol("a version that was not offered");
+            assert_eq!(events, [Event::Closed(broken)]);
+        }
+    }
+
+    /// AP-15
+    #[test]
+    fn with_a_full_cache_a_first_message_is_answered_and_its_early_data_refused() {
+        let identity = identity();
+        for number in 0..u128::try_from(REPLAY_CACHE_MAX).unwrap() {
+            assert!(identity.seen().is_fresh(WALL, WALL, &number.to_be_bytes()));
+        }
+        let mut acceptor = Acceptor::new(identity, Config::default(), [2; 32]);
+        let mut refuse = |wall| {
+            let (mut client, first) = first(FirstPayloadHeader::new(wall, VERSION_MAX));
+            let bridge = acceptor.handle_first(now(), wall, (PATH, 1200), &first);
+            let payload = client.read(&drain(&mut bridge.unwrap()).0[0]).unwrap();
+            let (header, _) = split_payload::<AnswerPayloadHeader>(&payload).unwrap();
+            header.early_data()
+        };
+        assert_eq!(refuse(WALL), EarlyData::Refused);
+        // It was not remembered, and what is not remembered is never taken later.
+        assert_eq!(refuse(WALL), EarlyData::Refused);
+        let later = WALL + Duration::from_secs(1);
+        assert_eq!(refuse(later), EarlyData::Taken, "there is room again");
+    }
+}

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! AP-15 and AP-16: no first message's early data takes effect twice, whatever happens to clocks and
-//! processes. Refusing costs a round trip, so in doubt it is refused.
+//! processes. Refusing costs a round trip, so in doubt it is refused. What was refused once is refused
+//! for ever: its client has sent the same octets again, and they have taken effect.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,18 +21,19 @@ use crate::wire::handshake::MAC_LEN;
 /// Whoever repeats it later has no effect.
 pub const REPLAY_WINDOW: Duration = Duration::from_secs(120);
 
-/// First messages remembered within the window; with a full memory early data is refused, which
-/// costs a round trip, and never taken unchecked. 32 octets each.
+/// First messages remembered, those with a time that is still to come included. With a full memory
+/// early data is refused, which costs a round trip, and never taken unchecked. 32 octets each.
 pub const REPLAY_CACHE_MAX: usize = 65_536;
 
-/// The first messages of the last window, by time and MAC.
+/// The first messages of the last window and later, by time and MAC.
 #[derive(Debug)]
 pub(crate) struct ReplayCache {
     seen: BTreeSet<(Duration, [u8; MAC_LEN])>,
     /// Messages made before this have been forgotten. It stays when the wall clock goes back:
     /// what was forgotten once is never fresh again.
     forgotten: Duration,
-    /// An earlier process may have taken what was made until then.
+    /// What was made until then is never fresh: an earlier process may have taken it, or there was no
+    /// room to remember it.
     bound: Duration,
     /// The next process will refuse what was made until then, so nothing later may be taken.
     /// `None`: the caller keeps no mark.
@@ -69,17 +71,30 @@ impl ReplayCache {
         mac: &[u8; MAC_LEN],
     ) -> bool {
         self.forgotten = self.forgotten.max(wall.saturating_sub(REPLAY_WINDOW));
-        while self.seen.first().is_some_and(|(at, _)| *at < self.forgotten) {
+        self.forget();
+        if self.is_too_old(made_at) {
+            return false;
+        }
+        if self.seen.len() >= REPLAY_CACHE_MAX {
+            self.bound = self.bound.max(made_at);
+            self.forget();
+            return false;
+        }
+        let is_new = self.seen.insert((made_at, *mac));
+        let is_timely = made_at.abs_diff(wall) <= REPLAY_WINDOW;
+        let is_promised = self.durable_until.is_none_or(|until| made_at <= until);
+        is_new && is_timely && is_promised
+    }
+
+    /// Forgets what its time alone refuses.
+    fn forget(&mut self) {
+        while self.seen.first().is_some_and(|(at, _)| self.is_too_old(*at)) {
             self.seen.pop_first();
         }
-        let is_timely = made_at >= self.forgotten && made_at.abs_diff(wall) <= REPLAY_WINDOW;
-        let is_this_process_s = made_at > self.bound;
-        let is_promised = self.durable_until.is_none_or(|until| made_at <= until);
-        is_timely
-            && is_this_process_s
-            && is_promised
-            && self.seen.len() < REPLAY_CACHE_MAX
-            && self.seen.insert((made_at, *mac))
+    }
+
+    fn is_too_old(&self, made_at: Duration) -> bool {
+        made_at < self.forgotten || made_at <= self.bound
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -128,7 +143,35 @@ mod tests {
         for number in 0..REPLAY_CACHE_MAX as u128 {
             assert!(cache.is_fresh(WALL, WALL, &number.to_be_bytes()));
         }
+        let unknown = WALL + SECOND;
+        assert!(!cache.is_fresh(WALL, unknown, &[0xff; 16]));
+        assert!(!cache.is_fresh(WALL, unknown, &[0xff; 16]), "nor when there is room again");
+        assert!(cache.is_fresh(WALL, unknown + SECOND, &[0xff; 16]));
+        assert_eq!(cache.len(), 1, "what its time alone refuses needs no room");
+    }
+
+    /// AP-15: its client has sent it again by other means.
+    #[test]
+    fn what_was_refused_once_is_refused_for_ever() {
+        let mut cache = cache();
+        assert!(!cache.is_fresh(WALL, WALL + HOUR, &[1; 16]), "from a clock that is ahead");
+        assert!(!cache.is_fresh(WALL + HOUR, WALL + HOUR, &[1; 16]), "when its time has come");
+        cache.resume_from(Duration::ZERO);
+        cache.promise_until(WALL + HOUR);
+        let beyond = WALL + HOUR + SECOND;
+        assert!(!cache.is_fresh(WALL + HOUR, beyond, &[2; 16]), "beyond the mark");
+        cache.promise_until(beyond);
+        assert!(!cache.is_fresh(WALL + HOUR, beyond, &[2; 16]), "when the mark has moved");
+    }
+
+    #[test]
+    fn messages_from_far_ahead_can_use_the_memory_up_and_nothing_is_taken_then() {
+        let mut cache = cache();
+        for number in 0..REPLAY_CACHE_MAX as u128 {
+            assert!(!cache.is_fresh(WALL, WALL + 9999 * HOUR, &number.to_be_bytes()));
+        }
         assert!(!cache.is_fresh(WALL, WALL, &[0xff; 16]));
+        assert!(!cache.is_fresh(WALL + HOUR, WALL + HOUR, &[0xff; 16]));
         assert_eq!(cache.len(), REPLAY_CACHE_MAX);
     }
 
@@ -159,9 +202,9 @@ mod tests {
         cache.resume_from(Duration::ZERO);
         assert!(!cache.is_fresh(WALL, WALL, &[1; 16]), "no mark was written yet");
         cache.promise_until(WALL);
-        assert!(cache.is_fresh(WALL, WALL, &[1; 16]));
-        assert!(!cache.is_fresh(WALL, WALL + SECOND, &[2; 16]));
+        assert!(cache.is_fresh(WALL, WALL, &[2; 16]));
+        assert!(!cache.is_fresh(WALL, WALL + SECOND, &[3; 16]));
         cache.promise_until(WALL - SECOND);
-        assert!(cache.is_fresh(WALL, WALL, &[3; 16]), "a promise is never taken back");
+        assert!(cache.is_fresh(WALL, WALL, &[4; 16]), "a promise is never taken back");
     }
 }

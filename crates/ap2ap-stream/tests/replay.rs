@@ -1,0 +1,190 @@
+//! A first message that somebody recorded, sent again: its early data never takes effect twice.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that is wrong may panic")]
+#![expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+#![allow(
+    clippy::as_conversions,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that is wrong may panic"
+)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use ap2ap_stream::{
+    Acceptor, BridgeIdentity, Config, Connection, Event, PathEvent, PathId, REPLAY_WINDOW,
+    SecretKey,
+};
+use common::{Duo, End, MS, PATH, SECOND, WALL};
+
+const REQUEST: &[u8] = b"once, and never twice";
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn secret() -> SecretKey {
+    SecretKey::from_octets([42; 32])
+}
+
+/// A bridge's identity in a process that began at `started`.
+fn started(started: Duration) -> BridgeIdentity {
+    BridgeIdentity::new(secret(), started)
+}
+
+/// One that has been up for hours.
+fn running() -> BridgeIdentity {
+    started(WALL - 10 * HOUR)
+}
+
+/// A client's first message with a request in it, by a clock that says `wall`.
+fn first_message(wall: Duration) -> Vec<u8> {
+    let now = Instant::now();
+    let connection = Connection::connect(secret().public(), Config::default(), [9; 32], wall, now);
+    let mut client = End::new(connection);
+    let id = client.open();
+    client.write(id, REQUEST).unwrap();
+    client.connection.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
+    client.poll(now).remove(0)
+}
+
+/// Whether a bridge that gets the message at `wall` on the path does what is asked in it. It answers
+/// in any case, for the client may be new.
+fn takes(identity: &BridgeIdentity, wall: Duration, path: u64, first: &[u8]) -> bool {
+    let now = Instant::now();
+    let mut acceptor = Acceptor::new(identity.clone(), Config::default(), [7; 32]);
+    let bridge = acceptor.handle_first(now, wall, (PathId(path), 1200), first).unwrap();
+    let mut bridge = End::new(bridge);
+    assert_eq!(bridge.poll(now).len(), 1, "an answer");
+    bridge.events.iter().any(|event| matches!(event, Event::Readable(_)))
+}
+
+/// AP-14: what is sent again is what was sent.
+#[test]
+fn on_the_same_path_it_gets_the_same_answer_and_nothing_happens() {
+    let mut duo = Duo::new();
+    let id = duo.client.open();
+    duo.client.write(id, REQUEST).unwrap();
+    duo.add_path();
+    duo.run_for(60 * MS);
+    assert_eq!(duo.bridge().read(id).0, REQUEST);
+    let first = duo.up.sent[0].1.clone();
+    let now = duo.now;
+    let answer = duo.down.sent[0].1.clone();
+    for _ in 0..3 {
+        duo.bridge().connection.handle_datagram(now, PATH, &first);
+        assert_eq!(duo.bridge().poll(now), std::slice::from_ref(&answer));
+    }
+    assert_eq!(duo.bridge().read(id).0, b"");
+    assert_eq!(duo.bridge().connection.streams_open(), 1);
+    // Once the client has shown itself, its first message is nothing any more.
+    duo.run_for(SECOND);
+    let now = duo.now;
+    duo.bridge().connection.handle_datagram(now, PATH, &first);
+    assert_eq!(duo.bridge().poll(now), Vec::<Vec<u8>>::new());
+    assert_eq!(duo.bridge().read(id).0, b"");
+}
+
+/// AP-15
+#[test]
+fn on_another_path_it_has_no_effect() {
+    let (identity, first) = (running(), first_message(WALL));
+    assert!(takes(&identity, WALL, 1, &first));
+    for (path, later) in [(1, 0), (2, 1), (3, 60), (4, 119), (5, 121), (6, 3600), (7, 90_000)] {
+        assert!(!takes(&identity, WALL + SECOND * later, path, &first), "{later} s later");
+    }
+}
+
+/// AP-17
+#[test]
+fn at_another_endpoint_of_the_key_it_has_no_effect() {
+    let (identity, first) = (running(), first_message(WALL));
+    let other = identity.clone();
+    assert!(takes(&identity, WALL, 1, &first));
+    drop(identity);
+    assert!(!takes(&other, WALL, 1, &first), "not even when the first one is gone");
+}
+
+/// AP-16
+#[test]
+fn after_a_restart_it_has_no_effect_at_any_time() {
+    let first = first_message(WALL);
+    assert!(takes(&running(), WALL, 1, &first));
+    for restarted in [0, 1, 60, 119, 120, 121, 3600] {
+        let identity = started(WALL + SECOND * restarted);
+        for later in [0, 1, 60, 119, 120, 121, 240] {
+            let wall = WALL + SECOND * (restarted + later);
+            assert!(!takes(&identity, wall, 1, &first), "{restarted} s, then {later} s");
+        }
+    }
+    // And early data is not refused for ever.
+    let wall = WALL + REPLAY_WINDOW + SECOND;
+    assert!(takes(&started(WALL), wall, 1, &first_message(wall)));
+}
+
+/// AP-16: a client's clock may be ahead of the bridge's.
+#[test]
+fn after_a_restart_one_from_the_future_has_no_effect_either() {
+    let first = first_message(WALL + REPLAY_WINDOW);
+    assert!(takes(&running(), WALL, 1, &first));
+    let identity = started(WALL);
+    for later in [0, 60, 120, 121, 239, 240, 241] {
+        assert!(!takes(&identity, WALL + SECOND * later, 1, &first), "{later} s later");
+    }
+}
+
+/// AP-15
+#[test]
+fn a_client_whose_clock_is_off_by_an_hour_never_has_early_data_taken() {
+    for wall in [WALL - HOUR, WALL + HOUR] {
+        let (identity, first) = (running(), first_message(wall));
+        assert!(!takes(&identity, WALL, 1, &first));
+        assert!(!takes(&identity, WALL, 1, &first));
+    }
+    // Of a client that is an hour ahead: when its time comes, its request has long been sent again.
+    let (identity, first) = (running(), first_message(WALL + HOUR));
+    assert!(!takes(&identity, WALL, 1, &first));
+    assert!(!takes(&identity, WALL + HOUR, 2, &first));
+}
+
+/// AP-16
+#[test]
+fn where_the_bridges_clock_was_set_back_over_the_restart_the_mark_refuses_it() {
+    let ahead = WALL + Duration::from_secs(180);
+    let before = running().resuming_from(Duration::ZERO);
+    before.promise_until(ahead);
+    let first = first_message(WALL);
+    assert!(takes(&before, WALL, 1, &first));
+    let after = started(WALL - HOUR).resuming_from(ahead);
+    after.promise_until(ahead + 2 * HOUR);
+    for minutes in 0..=120 {
+        assert!(!takes(&after, WALL - HOUR + 60 * SECOND * minutes, 1, &first), "{minutes} min");
+    }
+    let wall = WALL + HOUR;
+    assert!(takes(&after, wall, 1, &first_message(wall)), "the clock has passed the mark");
+}
+
+/// AP-16
+#[test]
+fn what_no_mark_covers_is_not_taken() {
+    let identity = running().resuming_from(Duration::ZERO);
+    assert!(!takes(&identity, WALL, 1, &first_message(WALL)), "no mark is on the disk");
+    identity.promise_until(WALL);
+    assert!(takes(&identity, WALL, 1, &first_message(WALL - SECOND)));
+    let later = WALL + SECOND;
+    assert!(!takes(&identity, later, 1, &first_message(later)), "the mark was not renewed");
+}
+
+/// AP-14: the other way round, a client's repeats are the first message again, and a bridge that got
+/// them all does once what is asked.
+#[test]
+fn a_clients_own_repeats_have_one_effect() {
+    let mut duo = Duo::new();
+    let id = duo.client.open();
+    duo.client.write(id, REQUEST).unwrap();
+    duo.add_path();
+    duo.down
+        .become_(|n, octets| if n < 4 { common::is_lost(octets) } else { common::arrives(octets) });
+    duo.run_for(15 * SECOND);
+    assert_eq!(duo.bridge().read(id).0, REQUEST);
+    let firsts = duo.up.sent.iter().filter(|(_, it)| *it == duo.up.sent[0].1).count();
+    assert!(firsts >= 4, "{firsts}");
+    assert_eq!(duo.bridge().connection.streams_open(), 1);
+}
