@@ -1,11 +1,13 @@
-//! What the codecs cost in real time: armour, API lines, sealed packets.
+//! What the codecs cost in real time: armour, API lines, sealed packets, strangers' datagrams.
 #![expect(clippy::as_conversions, reason = "counts as figures")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use ap2ap_stream::Side;
 use ap2ap_stream::internals::Packets;
+use ap2ap_stream::{
+    Acceptor, BridgeIdentity, Config, Connection, Output, PathEvent, PathId, SecretKey, Side,
+};
 use benches::{Load, Run};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use relay_sim::LinkSpec;
@@ -85,6 +87,47 @@ fn packets(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// What a datagram costs a bridge that comes from somebody who does not know its key (AP-5): as long
+/// as a first message may be, and the longest there is. Beside it a true first message, which is a
+/// copy, with its curve operations and its answer.
+fn strangers(criterion: &mut Criterion) {
+    const WALL: Duration = Duration::from_secs(1_800_000_000);
+    const PATH: PathId = PathId(0);
+    #[expect(clippy::disallowed_methods, reason = "a connection needs some time to begin at")]
+    let now = Instant::now();
+    let identity = BridgeIdentity::new(SecretKey::from_octets([1; 32]), Duration::ZERO);
+    let key = identity.public_key();
+    let mut client = Connection::connect(key, Config::default(), [2; 32], WALL, now);
+    client.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
+    let mut buf = [0; 2048];
+    let len = match client.poll_output(now, &mut buf) {
+        Output::Transmit { len, .. } => len,
+        Output::Event(_) | Output::Wait(_) => 0,
+    };
+    let first = buf.get(..len).unwrap_or_default().to_vec();
+    let mut acceptor = Acceptor::new(identity, Config::default(), [3; 32]);
+    let mut group = criterion.benchmark_group("stranger");
+    for len in [256, 2048] {
+        let datagram = vec![0xa5; len];
+        group.bench_function(format!("{len}_octets"), |bencher| {
+            bencher.iter(|| {
+                acceptor.handle_first(now, WALL, (PATH, 1200), black_box(&datagram)).is_err()
+            });
+        });
+    }
+    group.bench_function("who_knows_the_key", |bencher| {
+        bencher.iter(|| {
+            let bridge = acceptor.handle_first(now, WALL, (PATH, 1200), black_box(&first));
+            bridge.map(|mut bridge| {
+                // The first output is the event that tells of the client.
+                let _connected = bridge.poll_output(now, &mut buf);
+                bridge.poll_output(now, &mut buf)
+            })
+        });
+    });
+    group.finish();
+}
+
 /// A second of an unthrottled transfer, both ends, cryptography included.
 fn both_ends(criterion: &mut Criterion) {
     let spec = LinkSpec { delay: Duration::from_millis(5), ..LinkSpec::default() };
@@ -98,5 +141,5 @@ fn both_ends(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, armour_codec, api_lines, packets, both_ends);
+criterion_group!(benches, armour_codec, api_lines, packets, strangers, both_ends);
 criterion_main!(benches);
