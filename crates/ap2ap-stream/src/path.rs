@@ -129,9 +129,10 @@ impl Path {
         std::mem::replace(&mut self.id, way.id)
     }
 
-    /// AP-4: packets say whose they are where nothing else does.
+    /// AP-4: packets say whose they are where nothing else does, and where nobody answers: the
+    /// address that they come from may have changed without a word (AP-82).
     pub(crate) const fn needs_id(&self) -> bool {
-        self.is_shared || (self.epoch > 0 && !self.is_heard)
+        self.is_shared || (self.epoch > 0 && !self.is_heard) || self.is_silent()
     }
 
     /// AP-83: the peer may not be there; this much came from whoever is.

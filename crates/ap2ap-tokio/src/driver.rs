@@ -6,6 +6,7 @@
 //! ```
 
 mod bridge;
+mod moves;
 mod paths;
 mod schedule;
 mod strangers;
@@ -61,7 +62,9 @@ pub(crate) struct Driver {
 /// A connection as the driver knows it.
 struct Entry {
     shared: Arc<Shared>,
+    /// The path that it came by last, and those before that it still uses.
     path: CarrierPath,
+    older_paths: Vec<CarrierPath>,
     /// `path{id}`, inside the connection's.
     span: Span,
     origin: Origin,
@@ -69,6 +72,8 @@ struct Entry {
     is_unconfirmed: bool,
     /// When it is forgotten; set once it is closed.
     gone_at: Option<Instant>,
+    /// What its datagrams on other paths may begin with, as the bridge's table has it.
+    foreign_ids: Vec<[u8; 8]>,
 }
 
 /// How a connection came to be.
@@ -98,7 +103,16 @@ impl Entry {
         let span = error_span!(parent: &shared.span, "path", id = path.0);
         let is_unconfirmed =
             matches!(origin, Origin::Accept { .. } | Origin::Connect { held: Some(_), .. });
-        Self { shared, path, span, origin, is_unconfirmed, gone_at: None }
+        Self {
+            shared,
+            path,
+            older_paths: Vec::new(),
+            span,
+            origin,
+            is_unconfirmed,
+            gone_at: None,
+            foreign_ids: Vec::new(),
+        }
     }
 }
 
@@ -189,8 +203,10 @@ impl Driver {
             let Some(entry) = self.entries.get(&id) else { return load };
             match entry.shared.step(now, buf) {
                 Step::Again => {}
-                Step::Transmit { len } => {
-                    load = self.send(now, id, buf.get(..len).unwrap_or_default());
+                Step::PathClosed(path) => self.give_path_up(now, id, CarrierPath(path.0)),
+                Step::Transmit { path, len } => {
+                    let path = CarrierPath(path.0);
+                    load = self.send(now, (id, path), buf.get(..len).unwrap_or_default());
                     if self.schedule.charge(id, len) == Turn::IsOver {
                         return load;
                     }
@@ -203,10 +219,15 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, now: Instant, id: ConnId, datagram: &[u8]) -> Load {
+    fn send(
+        &mut self,
+        now: Instant,
+        (id, carrier_path): (ConnId, CarrierPath),
+        datagram: &[u8],
+    ) -> Load {
         let Some(entry) = self.entries.get(&id) else { return Load::Done };
-        let (shared, path) = (&entry.shared, PathId(entry.path.0));
-        match self.carrier.try_send(now, entry.path, datagram) {
+        let (shared, path) = (&entry.shared, PathId(carrier_path.0));
+        match self.carrier.try_send(now, carrier_path, datagram) {
             Ok(()) => Load::Done,
             Err(SendError::Full) => {
                 shared.handle_path(now, path, PathEvent::Refused);
@@ -221,11 +242,11 @@ impl Driver {
             }
             Err(SendError::TooLarge { max }) => {
                 let why = format!("the path carries {max} octets, {PAYLOAD_MIN} are needed");
-                self.fail(now, id, ConnectionError::CarrierLost { why });
+                self.lose_path(now, id, carrier_path, ConnectionError::CarrierLost { why });
                 Load::Done
             }
             Err(SendError::Gone) => {
-                self.fail(now, id, ConnectionError::PathClosed);
+                self.lose_path(now, id, carrier_path, ConnectionError::PathClosed);
                 Load::Done
             }
         }
@@ -241,7 +262,10 @@ impl Driver {
                     due = due.into_iter().chain([held.until]).min();
                 }
             }
-            Phase::Confirmed => self.confirm(now, id),
+            Phase::Confirmed => {
+                self.note_foreign_ids(id);
+                self.confirm(now, id);
+            }
             Phase::Draining(time) => {
                 let gone_at = *entry.gone_at.get_or_insert(now + time);
                 if gone_at <= now {
@@ -270,11 +294,14 @@ impl Driver {
     fn remove(&mut self, now: Instant, id: ConnId) {
         let Some(entry) = self.entries.remove(&id) else { return };
         self.schedule.remove(id);
+        self.forget_foreign_ids(&entry.foreign_ids);
         if entry.is_unconfirmed {
             self.count_unconfirmed(-1);
         }
-        if self.leave_route(entry.path, id) == paths::Users::None {
-            self.carrier.close(now, entry.path);
+        for path in entry.older_paths.iter().copied().chain([entry.path]) {
+            if self.leave_route(path, id) == paths::Users::None {
+                self.carrier.close(now, path);
+            }
         }
         entry.shared.fail(driver_ended());
         self.control.release();

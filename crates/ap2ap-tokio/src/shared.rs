@@ -58,8 +58,10 @@ pub(crate) struct State {
 /// What the driver is to do next for a connection.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Send the first octets of the buffer.
-    Transmit { len: usize },
+    /// Send the first octets of the buffer on the path.
+    Transmit { path: PathId, len: usize },
+    /// The connection does not use this path any more. Then ask again.
+    PathClosed(PathId),
     /// Ask again.
     Again,
     /// Come back then, or when something happens.
@@ -182,6 +184,29 @@ impl Shared {
         }
     }
 
+    /// Takes a datagram that came over a path which is not the connection's: a join, or from where
+    /// the peer has moved to. Whether the path is the connection's from now on.
+    pub(crate) fn handle_elsewhere(
+        &self,
+        now: Instant,
+        (path, payload_max): (PathId, usize),
+        datagram: &[u8],
+    ) -> bool {
+        let mut state = self.lock();
+        state.core.handle_path(now, path, PathEvent::Added { payload_max });
+        state.core.handle_datagram(now, path, datagram);
+        let is_in_use = state.core.uses_path(path);
+        if !is_in_use {
+            state.core.handle_path(now, path, PathEvent::Removed);
+        }
+        is_in_use
+    }
+
+    /// What datagrams on other paths may begin with, if that changed.
+    pub(crate) fn take_new_foreign_ids(&self) -> Option<Vec<[u8; 8]>> {
+        self.lock().core.take_new_foreign_ids()
+    }
+
     /// Lets the connection say its next step; events go to whoever waits for them.
     pub(crate) fn step(&self, now: Instant, buf: &mut [u8]) -> Step {
         let _in = self.span.enter();
@@ -191,7 +216,8 @@ impl Shared {
         }
         let linger_until = state.linger(now);
         match state.core.poll_output(now, buf) {
-            Output::Transmit { len, .. } => Step::Transmit { len },
+            Output::Transmit { path, len } => Step::Transmit { path, len },
+            Output::Event(Event::PathClosed(path)) => Step::PathClosed(path),
             Output::Event(event) => {
                 self.tell(state, event);
                 Step::Again
@@ -257,10 +283,8 @@ impl Shared {
                 debug!(%reason, "connection closed");
                 self.end(state, reason.into());
             }
-            // Only a peer that gives its one path up: what is left of the connection times out.
-            Event::PathClosed(_) => debug!("the peer left the connection's path"),
             // The core may learn to tell more; what nobody waits for is not told.
-            _ => {}
+            Event::PathClosed(_) | _ => {}
         }
     }
 

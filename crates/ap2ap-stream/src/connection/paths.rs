@@ -78,6 +78,17 @@ impl Connection {
         self.paths.ids()
     }
 
+    /// All of [`foreign_ids`](Self::foreign_ids), if they changed since this was asked last.
+    pub fn take_new_foreign_ids(&mut self) -> Option<Vec<ConnectionId>> {
+        self.paths.take_new_ids()
+    }
+
+    /// Whether something is sent on this path, or would be.
+    #[must_use]
+    pub fn uses_path(&self, path: PathId) -> bool {
+        self.paths.index_of(path).is_some()
+    }
+
     fn add_path(&mut self, way: Way) {
         if self.is_closed() {
             return;

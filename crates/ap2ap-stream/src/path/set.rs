@@ -27,6 +27,8 @@ pub(crate) struct Paths {
     unheard: BTreeSet<u32>,
     /// Epochs whose end the peer must be told. At most [`LEAVES_MAX`].
     leaves: VecDeque<u32>,
+    /// What the caller knows of [`ids`](Self::ids).
+    ids_told: Vec<ConnectionId>,
 }
 
 /// Where a datagram belongs.
@@ -52,6 +54,7 @@ impl Paths {
             awaited: Awaited::default(),
             unheard: BTreeSet::new(),
             leaves: VecDeque::new(),
+            ids_told: Vec::new(),
         }
     }
 
@@ -198,6 +201,15 @@ impl Paths {
             }
             Some(_) | None => Belongs::Nowhere,
         }
+    }
+
+    /// The same, if it changed since this was asked last.
+    pub(crate) fn take_new_ids(&mut self) -> Option<Vec<ConnectionId>> {
+        let ids: Vec<_> = self.ids().collect();
+        (ids != self.ids_told).then(|| {
+            self.ids_told.clone_from(&ids);
+            ids
+        })
     }
 
     /// What datagrams of this connection may begin with that come over paths it does not have.

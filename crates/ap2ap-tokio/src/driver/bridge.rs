@@ -1,5 +1,6 @@
 //! The bridge's side: strangers, first messages, and clients that come back.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub(super) struct Bridge {
     unconfirmed: usize,
     /// Keyed, so that nobody can make two first messages with one hash.
     hasher: RandomState,
+    /// Whose datagram it is that begins with these octets, over whichever path it comes.
+    pub(super) owners: BTreeMap<[u8; 8], ConnId>,
 }
 
 impl Bridge {
@@ -36,6 +39,7 @@ impl Bridge {
             strangers: Strangers::default(),
             unconfirmed: 0,
             hasher: RandomState::new(),
+            owners: BTreeMap::new(),
         }
     }
 }
@@ -63,6 +67,11 @@ impl Driver {
         };
         let stranger = bridge.strangers.payload_max(path);
         let Some(payload_max) = route.map(|route| route.payload_max).or(stranger) else { return };
+        let owner = datagram.first_chunk().and_then(|first| bridge.owners.get(first)).copied();
+        if owner.is_some_and(|owner| self.move_in(now, (path, payload_max), owner, datagram)) {
+            return;
+        }
+        let Some(bridge) = self.bridge.as_mut() else { return };
         if bridge.unconfirmed >= UNCONFIRMED_MAX || !self.control.has_room_for_arrival() {
             trace!("datagram dropped, too many unconfirmed connections");
             return;

@@ -222,7 +222,7 @@ impl Driver {
         self.forget_stranger(path);
         let Some(route) = self.routes.get(&path).copied() else { return };
         for id in [route.challenger, Some(route.incumbent)].into_iter().flatten() {
-            self.fail(now, id, why.clone());
+            self.lose_path(now, id, path, why.clone());
         }
     }
 

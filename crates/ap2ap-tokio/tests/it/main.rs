@@ -3,6 +3,7 @@
 
 mod hostile;
 mod lifecycle;
+mod moves;
 mod silence;
 mod support;
 mod transfer;
