@@ -33,7 +33,10 @@ pub enum ConnectionError {
     )]
     Unreachable,
     /// The path opened, and nobody answered the handshake.
-    #[error("nobody answered the handshake: the bridge's key is wrong, or no bridge is there")]
+    #[error(
+        "nobody answered the handshake: the bridge's key is wrong, the bridge lets only clients in \
+         whose keys it knows, or no bridge is there"
+    )]
     Unanswered,
     /// The other side or the overlay closed the path. A connection does not outlive its path in
     /// this version of the protocol: connect again.

@@ -55,7 +55,8 @@ pub(crate) enum Command {
     /// further left counts: flag, variable, file, default.
     #[command(after_long_help = help::CLIENT.text())]
     Client(ClientArgs),
-    /// Make a bridge's key: the secret goes to a file, the public key to stdout.
+    /// Make a key, for a bridge or for a client that a bridge is to know: the secret goes to a file, the
+    /// public key to stdout.
     #[command(after_long_help = help::KEYGEN.text())]
     Keygen(KeygenArgs),
     /// Print the completions of a shell, for its directory of completions.
@@ -181,6 +182,10 @@ pub(crate) struct BridgeArgs {
     /// The file with the secret key, made by `skypeproxy keygen`.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+    /// The public key of a client that may come in, and of no other. May be repeated. Without it
+    /// everybody may who knows the bridge's public key.
+    #[arg(long, value_name = "KEY", value_parser = PublicKey::from_text)]
+    pub(crate) allow: Vec<PublicKey>,
     /// A target to forward to, and no other. May be repeated.
     #[arg(long = "forward", value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) forwards: Vec<SocketAddr>,
@@ -205,6 +210,10 @@ pub(crate) struct ClientArgs {
     /// The bridge's public key, as `skypeproxy keygen` printed it.
     #[arg(long, value_name = "KEY", value_parser = PublicKey::from_text)]
     pub(crate) bridge_key: Option<PublicKey>,
+    /// The file with this client's own secret key, for a bridge that lets only some clients in. Make
+    /// one for each bridge: two bridges that see one key know one client.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_key: Option<PathBuf>,
     /// Where SOCKS clients connect; port 0 picks a free one [default: 127.0.0.1:1080].
     #[arg(long, value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) listen: Option<SocketAddr>,

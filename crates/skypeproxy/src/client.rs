@@ -1,9 +1,10 @@
 //! `skypeproxy client`: a SOCKS proxy whose connections come out at a bridge.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::Context;
-use ap2ap_stream::PublicKey;
+use ap2ap_stream::{Credentials, PublicKey};
 use carrier::PeerId;
 use socks_front::{Acceptor, Config};
 use tracing::info;
@@ -14,7 +15,7 @@ use crate::carriers::CarrierSpec;
 use crate::config::{self, ClientSettings, Origin};
 use crate::exit::{Exit, OrExit};
 use crate::sandbox::{self, Reach};
-use crate::{block_on, carriers, limits, log, notify, signals};
+use crate::{block_on, carriers, key_file, limits, log, notify, signals};
 
 pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
@@ -27,6 +28,7 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         carriers: Some(carriers),
         bridges: Some(bridges),
         bridge_key: Some(key),
+        client_key,
         listen,
         tcp_buffers,
         sandbox,
@@ -37,13 +39,14 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     if listen.origin == Origin::Default {
         log::say(&format!("listening on the default, {}", listen.value));
     }
+    let credentials = credentials(key.value, client_key.map(|file| file.value).as_deref())?;
     limits::raise(limits::CLIENT);
     let reach = Reach::of_client(listen.value.port());
     sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
     let plan = Plan {
         carriers: carriers.value,
         bridges: bridges.value,
-        key: key.value,
+        credentials,
         listen: listen.value,
         tcp_buffers: tcp_buffers.value,
     };
@@ -54,17 +57,24 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
 struct Plan {
     carriers: Vec<CarrierSpec>,
     bridges: Vec<PeerId>,
-    key: PublicKey,
+    credentials: Credentials,
     listen: SocketAddr,
     tcp_buffers: TcpBuffers,
+}
+
+/// What the client shows the bridge: nothing, or a key of its own.
+fn credentials(bridge: PublicKey, client_key: Option<&Path>) -> anyhow::Result<Credentials> {
+    let credentials = Credentials::new(bridge);
+    let Some(file) = client_key else { return Ok(credentials) };
+    Ok(credentials.with_client_key(key_file::read(file)?))
 }
 
 async fn serve(plan: Plan) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let front = listen_socks(plan.listen, plan.tcp_buffers)?;
-    let attachments = attach(&plan.carriers, &plan.key).await?;
+    let attachments = attach(&plan.carriers, plan.credentials.bridge()).await?;
     let presence = attachments.iter().map(|(_, attachment)| attachment.watch()).collect();
-    let session = Session::new(attachments, plan.bridges, plan.key);
+    let session = Session::new(attachments, plan.bridges, plan.credentials);
     let session = session.context("no session").or_exit(Exit::Unavailable)?;
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));

@@ -92,7 +92,9 @@ impl Exit {
             Self::Os => "the system refused: a port in use, no threads, no sandbox",
             Self::CannotCreate => "a file or socket cannot be made, or exists already",
             Self::Io => "reading or writing failed",
-            Self::Temporary => "Skype gave no answer in time: try again",
+            Self::Temporary => {
+                "Skype gave no answer in time, or another bridge has the key: try again"
+            }
             Self::NoPermission => "not permitted, by the system or by Skype's user",
             Self::Config => "a configuration file or a SKYPEPROXY_ variable is wrong",
         }

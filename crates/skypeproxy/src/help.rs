@@ -65,6 +65,7 @@ pub(crate) const BRIDGE: Extra = Extra {
     variables: &[
         ("SKYPEPROXY_CARRIER", "as --carrier; a list"),
         ("SKYPEPROXY_KEY", "as --key"),
+        ("SKYPEPROXY_ALLOW", "as --allow; a list"),
         ("SKYPEPROXY_FORWARD", "as --forward; a list"),
         ("SKYPEPROXY_TCP_BUFFERS", "as --tcp-buffers"),
         ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
@@ -74,16 +75,24 @@ pub(crate) const BRIDGE: Extra = Extra {
         "A configuration file has the names of the flags:",
         "",
         "    carrier = [\"skype:unix:/run/skype/bob.sock\"]",
-        "    key = \"/etc/skypeproxy/bridge.key\"",
+        "    key = \"/var/lib/skypeproxy/bridge.key\"",
         "    forward = [\"192.0.2.7:9001\"]",
         "",
         "The key file belongs to the user of the bridge alone (mode 0600). A path",
-        "without / at its start is taken from where the bridge is started.",
+        "without / at its start is taken from where the bridge is started. One bridge",
+        "at a time can use it; a copy on another machine must not be used at all, for",
+        "what one of them has seen the other takes for new.",
+        "",
+        "Beside it the bridge keeps KEYFILE.replay, which tells the next start which",
+        "requests may be copies. Where that cannot be written, every first request",
+        "takes a round trip longer.",
     ],
     examples: &[
         "skypeproxy keygen --out bridge.key",
         "skypeproxy bridge --carrier skype:unix:/run/skype/bob.sock \\",
         "    --key bridge.key --forward 192.0.2.7:9001",
+        "skypeproxy bridge --config bridge.toml --allow KEY --allow OTHER",
+        "    the same for two clients and nobody else",
     ],
 };
 
@@ -92,6 +101,7 @@ pub(crate) const CLIENT: Extra = Extra {
         ("SKYPEPROXY_CARRIER", "as --carrier; a list"),
         ("SKYPEPROXY_BRIDGE", "as --bridge; a list"),
         ("SKYPEPROXY_BRIDGE_KEY", "as --bridge-key"),
+        ("SKYPEPROXY_CLIENT_KEY", "as --client-key"),
         ("SKYPEPROXY_LISTEN", "as --listen"),
         ("SKYPEPROXY_TCP_BUFFERS", "as --tcp-buffers"),
         ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
@@ -104,6 +114,10 @@ pub(crate) const CLIENT: Extra = Extra {
         "    bridge = [\"skype:bob\"]",
         "    bridge_key = \"KEY\"",
         "    listen = \"127.0.0.1:1080\"",
+        "",
+        "A bridge with a list of clients has to be told the public key of this one:",
+        "",
+        "    client_key = \"/etc/skypeproxy/client.key\"",
     ],
     examples: &[
         "skypeproxy client --carrier skype:unix:/run/skype/alice.sock \\",
@@ -115,7 +129,11 @@ pub(crate) const CLIENT: Extra = Extra {
 pub(crate) const KEYGEN: Extra = Extra {
     variables: &[],
     files: &["The key file is made with mode 0600 and never overwritten."],
-    examples: &["skypeproxy keygen --out bridge.key > bridge.pub"],
+    examples: &[
+        "skypeproxy keygen --out bridge.key > bridge.pub",
+        "skypeproxy keygen --out client-for-bob.key",
+        "    a client's own key, for a bridge that asks for one",
+    ],
 };
 
 pub(crate) const COMPLETIONS: Extra = Extra {

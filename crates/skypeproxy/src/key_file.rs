@@ -1,12 +1,13 @@
-//! The bridge's secret key on disk: mode 0600, never overwritten, refused if others may read it.
+//! A secret key on disk, a bridge's or a client's: mode 0600, never overwritten, refused if others may read it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use ap2ap_stream::SecretKey;
+use tracing::warn;
 
 use crate::exit::{Exit, OrExit, coded};
 use crate::log;
@@ -54,14 +55,45 @@ pub(crate) fn random_key() -> anyhow::Result<SecretKey> {
     Ok(SecretKey::from_octets(octets))
 }
 
-/// Reads a key file.
+/// Reads a client's key file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<SecretKey> {
-    let name = path.display();
-    let text = read_text(path)?;
-    text.trim().parse().with_context(|| format!("{name} is no key file")).or_exit(Exit::Data)
+    read_open(path).map(|(key, _)| key)
 }
 
-fn read_text(path: &Path) -> anyhow::Result<String> {
+/// A bridge's key file, which no other process can have while this lives (AP-17).
+#[derive(Debug)]
+pub(crate) struct KeyLock {
+    _file: File,
+}
+
+/// Reads a bridge's key file and keeps it: two processes would both take a copy of the same first
+/// message for new.
+pub(crate) fn read_and_lock(path: &Path) -> anyhow::Result<(SecretKey, KeyLock)> {
+    let (key, file) = read_open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let name = path.display();
+            let remedy = "stop it, or give this bridge a key of its own";
+            let error = anyhow!("another process uses the key file {name}: {remedy}");
+            return Err(coded(Exit::Temporary, error));
+        }
+        Err(TryLockError::Error(error)) => {
+            let name = path.display();
+            warn!(%error, "{name} cannot be locked: make sure that no second bridge uses it");
+        }
+    }
+    Ok((key, KeyLock { _file: file }))
+}
+
+fn read_open(path: &Path) -> anyhow::Result<(SecretKey, File)> {
+    let name = path.display();
+    let (text, file) = read_text(path)?;
+    let key = text.trim().parse().with_context(|| format!("{name} is no key file"));
+    Ok((key.or_exit(Exit::Data)?, file))
+}
+
+fn read_text(path: &Path) -> anyhow::Result<(String, File)> {
     let name = path.display();
     let cannot_read = |error: io::Error| {
         let exit = Exit::of_reading(&error);
@@ -83,8 +115,9 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
         return Err(coded(Exit::NoPermission, error));
     }
     let mut octets = Vec::new();
-    file.take(LEN_MAX).read_to_end(&mut octets).map_err(cannot_read)?;
-    String::from_utf8(octets).with_context(|| format!("{name} is no key file")).or_exit(Exit::Data)
+    (&file).take(LEN_MAX).read_to_end(&mut octets).map_err(cannot_read)?;
+    let text = String::from_utf8(octets).with_context(|| format!("{name} is no key file"));
+    Ok((text.or_exit(Exit::Data)?, file))
 }
 
 #[cfg(test)]
@@ -112,6 +145,21 @@ mod tests {
         generate(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("chmod 600"));
+    }
+
+    /// AP-17
+    #[test]
+    fn a_bridges_key_file_is_one_process_s_at_a_time_and_a_clients_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("k");
+        generate(&path).unwrap();
+        let (_, lock) = read_and_lock(&path).unwrap();
+        let refusal = read_and_lock(&path).unwrap_err();
+        assert!(refusal.to_string().contains("another process"), "{refusal}");
+        assert_eq!(Exit::of(&refusal), Exit::Temporary);
+        assert!(read(&path).is_ok());
+        drop(lock);
+        assert!(read_and_lock(&path).is_ok());
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod limits;
 mod log;
 mod notify;
 mod overlay;
+mod replay_mark;
 mod sandbox;
 mod signals;
 

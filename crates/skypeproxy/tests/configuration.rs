@@ -191,10 +191,15 @@ fn what_is_printed_says_the_same_when_it_is_read() {
     let key = some_key();
     let (odd, name) = ("skype:unix:/a \"b\"\\\n\u{1f600}", dir.path("k # \"k\""));
     let client = ["client", "--carrier", odd, "--bridge", "skype:b", "--bridge-key", &key];
-    let lines: [&[&str]; 5] = [
+    let with_key = [&client[..], &["--client-key", &name]].concat();
+    let allow = ["--allow", &key, "--allow", &key];
+    let bridge = ["bridge", "--key", &name, "--forward", "[::1]:1", "--carrier", "udp:0.0.0.0:0"];
+    let lines: [&[&str]; 7] = [
         &client,
+        &with_key,
         &["client"],
-        &["bridge", "--key", &name, "--forward", "[::1]:1", "--carrier", "udp:0.0.0.0:0"],
+        &bridge,
+        &[&bridge[..], &allow].concat(),
         &["overlay", "--config", &overlay],
         &["overlay", "--config", &overlay, "--seed", "9"],
     ];
@@ -259,7 +264,7 @@ fn refuses_what_nobody_knows_and_says_what_was_meant() {
         ("bridge", "Key = 1", "`key`"),
         ("client", "forward = []", "a bridge's configuration"),
         ("overlay", "carrier = []", "a client's configuration"),
-        ("client", "colour = 1", "`carrier`, `bridge`, `bridge_key`, `listen`"),
+        ("client", "colour = 1", "`carrier`, `bridge`, `bridge_key`, `client_key`, `listen`"),
         ("client", "\"a\\nb\" = 1", "a\\nb"),
         ("client", "[bridges]", "`bridge`"),
     ] {
@@ -341,6 +346,13 @@ fn refuses_values_that_cannot_be() {
     overlay("[[login]]\nname = \"c\"\nsocket = \"/b\"", &["line 9, column 10", "twice"]);
     overlay("[[link_between]]\nlogins = [\"bob\", \"bob\"]", &["line 8, column 10", "twice"]);
     refuses("overlay", "", &["line 1, column 1", "no login"]);
+}
+
+/// AP-18: whoever writes an empty list means nobody, not everybody.
+#[test]
+fn refuses_a_list_of_clients_with_nobody_in_it() {
+    refuses("bridge", "allow = []\n", &["at least one client's key"]);
+    refuses("bridge", "allow = [\"abc\"]\n", &["58 characters"]);
 }
 
 #[test]
@@ -454,9 +466,14 @@ fn the_examples_are_right() {
 fn the_examples_of_client_and_bridge_have_every_key() {
     for kind in ["client", "bridge"] {
         let file = examples().join(format!("{kind}.toml"));
+        let text = fs::read_to_string(&file).unwrap();
         let printed = printed(&[kind, "--config", file.to_str().unwrap()], &[]);
-        assert!(printed.contains("line "), "{printed}");
-        assert!(!printed.contains("# default") && !printed.contains("is not set"), "{printed}");
+        assert!(printed.contains("line ") && !printed.contains("# default"), "{printed}");
+        // What few need is there as a comment.
+        let unset = printed.lines().filter_map(|line| line.split_once(" is not set"));
+        for key in unset.map(|(key, _)| key) {
+            assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+        }
     }
 }
 
@@ -484,7 +501,7 @@ fn curl_goes_through_the_examples_as_they_stand() {
         let text = fs::read_to_string(examples().join(name)).unwrap();
         let text = text
             .replace("/run/skype", dir.0.path().to_str().unwrap())
-            .replace("/etc/skypeproxy", dir.0.path().to_str().unwrap())
+            .replace("/var/lib/skypeproxy", dir.0.path().to_str().unwrap())
             .replace("2grgmychd3527smejmt7ued6ajmxpqvpwnbxcphu5ed2ijjxhqo25epexa", &key)
             .replace("192.0.2.7:9001", &web)
             .replace("127.0.0.1:1080\"", "127.0.0.1:0\"");

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ap2ap_stream::PublicKey;
 use tunnel::TcpBuffers;
 
 use super::print::Printer;
@@ -15,7 +16,11 @@ use crate::sandbox::Mode;
 /// A bridge has no more targets: each request is looked up among them.
 const FORWARDS_MAX: usize = 1024;
 
+/// A bridge lets in no more clients by name: each first message is looked up among them.
+const ALLOWED_MAX: usize = 1024;
+
 const KEY: Key = Key { name: "key", flag: "--key", variable: "SKYPEPROXY_KEY" };
+const ALLOW: Key = Key { name: "allow", flag: "--allow", variable: "SKYPEPROXY_ALLOW" };
 const FORWARD: Key = Key { name: "forward", flag: "--forward", variable: "SKYPEPROXY_FORWARD" };
 
 const NO_KEY: Missing = Missing {
@@ -28,14 +33,16 @@ const NO_FORWARD: Missing = Missing {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 5] =
-    [CARRIER.name, KEY.name, FORWARD.name, TCP_BUFFERS.name, SANDBOX.name];
+pub(super) const KEYS: [&str; 6] =
+    [CARRIER.name, KEY.name, ALLOW.name, FORWARD.name, TCP_BUFFERS.name, SANDBOX.name];
 
 /// What a bridge does.
 #[derive(Debug)]
 pub(crate) struct BridgeSettings {
     pub(crate) carriers: Option<Setting<Vec<CarrierSpec>>>,
     pub(crate) key: Option<Setting<PathBuf>>,
+    /// Only clients with one of these keys are let in; everybody is if there is no list.
+    pub(crate) allow: Option<Setting<Vec<PublicKey>>>,
     pub(crate) forwards: Option<Setting<Vec<SocketAddr>>>,
     pub(crate) tcp_buffers: Setting<TcpBuffers>,
     pub(crate) sandbox: Setting<Mode>,
@@ -53,11 +60,13 @@ impl Settings for BridgeSettings {
         let settings = Self {
             carriers: sources.list(&CARRIER, args.carriers, CARRIERS_MAX),
             key: sources.value(&KEY, args.key),
+            allow: sources.list(&ALLOW, args.allow, ALLOWED_MAX),
             forwards: sources.list(&FORWARD, args.forwards, FORWARDS_MAX),
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             sandbox: super::sandbox(&args.sandbox, sources),
         };
         settings.check_ports(sources);
+        settings.check_allow(sources);
         settings
     }
 
@@ -73,6 +82,7 @@ impl Settings for BridgeSettings {
     fn print(&self, printer: &mut Printer) {
         printer.list(&CARRIER, self.carriers.as_ref());
         printer.value(&KEY, self.key.as_ref());
+        printer.list(&ALLOW, self.allow.as_ref());
         printer.list(&FORWARD, self.forwards.as_ref());
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&SANDBOX, Some(&self.sandbox));
@@ -80,6 +90,17 @@ impl Settings for BridgeSettings {
 }
 
 impl BridgeSettings {
+    /// An empty list says nothing elsewhere. Here it would let everybody in where nobody is meant.
+    fn check_allow(&self, sources: &mut Sources<'_>) {
+        let Some(table) = sources.table().filter(|table| !table.has_problems()) else { return };
+        let Some(origin) = table.origin(ALLOW.name).filter(|_| self.allow.is_none()) else {
+            return;
+        };
+        let what = "expected at least one client's key in `allow`, found none; leave it out to let \
+                    everybody in who knows the bridge's key";
+        sources.problem(origin, what.to_owned());
+    }
+
     /// Port 0 is where nobody can be.
     fn check_ports(&self, sources: &mut Sources<'_>) {
         let Some(forwards) = &self.forwards else { return };

@@ -1,6 +1,7 @@
 //! A client's settings.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ap2ap_stream::PublicKey;
 use carrier::PeerId;
@@ -23,6 +24,8 @@ pub(crate) const LISTEN_DEFAULT: SocketAddr =
 const BRIDGE: Key = Key { name: "bridge", flag: "--bridge", variable: "SKYPEPROXY_BRIDGE" };
 const BRIDGE_KEY: Key =
     Key { name: "bridge_key", flag: "--bridge-key", variable: "SKYPEPROXY_BRIDGE_KEY" };
+const CLIENT_KEY: Key =
+    Key { name: "client_key", flag: "--client-key", variable: "SKYPEPROXY_CLIENT_KEY" };
 const LISTEN: Key = Key { name: "listen", flag: "--listen", variable: "SKYPEPROXY_LISTEN" };
 
 const NO_BRIDGE: Missing = Missing {
@@ -33,8 +36,15 @@ const NO_BRIDGE_KEY: Missing =
     Missing { key: &BRIDGE_KEY, remedy: "no key: give the bridge's public key with --bridge-key" };
 
 /// What may stand at the top of a client's file.
-pub(super) const KEYS: [&str; 6] =
-    [CARRIER.name, BRIDGE.name, BRIDGE_KEY.name, LISTEN.name, TCP_BUFFERS.name, SANDBOX.name];
+pub(super) const KEYS: [&str; 7] = [
+    CARRIER.name,
+    BRIDGE.name,
+    BRIDGE_KEY.name,
+    CLIENT_KEY.name,
+    LISTEN.name,
+    TCP_BUFFERS.name,
+    SANDBOX.name,
+];
 
 /// What a client does.
 #[derive(Debug)]
@@ -42,6 +52,8 @@ pub(crate) struct ClientSettings {
     pub(crate) carriers: Option<Setting<Vec<CarrierSpec>>>,
     pub(crate) bridges: Option<Setting<Vec<PeerId>>>,
     pub(crate) bridge_key: Option<Setting<PublicKey>>,
+    /// The file of the client's own key, for a bridge that asks for one.
+    pub(crate) client_key: Option<Setting<PathBuf>>,
     pub(crate) listen: Setting<SocketAddr>,
     pub(crate) tcp_buffers: Setting<TcpBuffers>,
     pub(crate) sandbox: Setting<Mode>,
@@ -60,6 +72,7 @@ impl Settings for ClientSettings {
             carriers: sources.list(&CARRIER, args.carriers, CARRIERS_MAX),
             bridges: sources.list(&BRIDGE, args.bridges, BRIDGES_MAX),
             bridge_key: sources.value(&BRIDGE_KEY, args.bridge_key),
+            client_key: sources.value(&CLIENT_KEY, args.client_key),
             listen: sources.value(&LISTEN, args.listen).unwrap_or(Setting::default(LISTEN_DEFAULT)),
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             sandbox: super::sandbox(&args.sandbox, sources),
@@ -81,6 +94,7 @@ impl Settings for ClientSettings {
         printer.list(&CARRIER, self.carriers.as_ref());
         printer.list(&BRIDGE, self.bridges.as_ref());
         printer.value(&BRIDGE_KEY, self.bridge_key.as_ref());
+        printer.value(&CLIENT_KEY, self.client_key.as_ref());
         printer.value(&LISTEN, Some(&self.listen));
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&SANDBOX, Some(&self.sandbox));

@@ -146,7 +146,7 @@ impl Value for PeerId {
 }
 
 impl Value for PublicKey {
-    const EXPECTED: &'static str = "a bridge's public key, as `skypeproxy keygen` printed it";
+    const EXPECTED: &'static str = "a public key, as `skypeproxy keygen` printed it";
 
     fn from_text(text: &str) -> Result<Self, String> {
         // A secret key may have been pasted here: nothing of the text is shown.
