@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   datagram ─► its length? ─► MAC right? ─► Noise opens it? ─► on the list? ─► seen before? ─► Connection
-//!                   │ no           │ no           │ no              │ no       (no early data)
-//!                   ▼              ▼              ▼                 ▼
-//!                silence        silence        silence           silence
+//!                   │ no           │ no           │ no              │ no             │ yes
+//!                   ▼              ▼              ▼                 ▼                ▼
+//!                silence        silence        silence           silence          silence
 //! ```
 //!
 //! A stranger costs one BLAKE2s over at most 240 octets, and leaves nothing behind (AP-5). Only who
@@ -23,6 +23,7 @@ use crate::id::{PathId, Side};
 use crate::identity::BridgeIdentity;
 use crate::noise::{Handshake, Seed};
 use crate::outer::{first_mac, macs_equal};
+use crate::replay::Verdict;
 use crate::wire::handshake::{EarlyData, First, FirstPayloadHeader, split_payload};
 
 /// The first message makes no connection. The sender hears nothing of it.
@@ -38,6 +39,9 @@ pub enum Silence {
     /// Its sender knows the key, but the message was made wrongly.
     #[error("a malformed first message")]
     Malformed,
+    /// It was here before, or its time is hours off: somebody recorded it, or the clocks are wrong.
+    #[error("seen before, or out of its time")]
+    Recorded,
     /// Its sender's own key is not on the bridge's list.
     #[error("the sender is not on the list")]
     NotAllowed,
@@ -91,9 +95,12 @@ impl Acceptor {
         let (header, frames) =
             split_payload::<FirstPayloadHeader>(&payload).map_err(|_| Silence::Malformed)?;
         let version = header.choose_version().map_err(|_| Silence::Malformed)?;
-        let is_fresh = self.identity.seen().is_fresh(wall, header.made_at(), first.mac);
         let (early_data, frames) =
-            if is_fresh { (EarlyData::Taken, frames) } else { (EarlyData::Refused, [].as_slice()) };
+            match self.identity.seen().judge(wall, header.made_at(), first.mac) {
+                Verdict::Take => (EarlyData::Taken, frames),
+                Verdict::Refuse => (EarlyData::Refused, [].as_slice()),
+                Verdict::Silence => return Err(Silence::Recorded),
+            };
         debug!(?early_data, "first message");
         let answering = Answering {
             keys: None,
@@ -225,20 +232,19 @@ mod tests {
     fn with_a_full_cache_a_first_message_is_answered_and_its_early_data_refused() {
         let identity = identity();
         for number in 0..u128::try_from(REPLAY_CACHE_MAX).unwrap() {
-            assert!(identity.seen().is_fresh(WALL, WALL, &number.to_be_bytes()));
+            let verdict = identity.seen().judge(WALL, WALL, &number.to_be_bytes());
+            assert_eq!(verdict, Verdict::Take);
         }
         let mut acceptor = Acceptor::new(identity, Config::default(), [2; 32]);
-        let mut refuse = |wall| {
+        let mut answered = |wall| {
             let (mut client, first) = first(FirstPayloadHeader::new(wall, VERSION_MAX));
             let bridge = acceptor.handle_first(now(), wall, (PATH, 1200), &first);
             let payload = client.read(&drain(&mut bridge.unwrap()).0[0]).unwrap();
             let (header, _) = split_payload::<AnswerPayloadHeader>(&payload).unwrap();
             header.early_data()
         };
-        assert_eq!(refuse(WALL), EarlyData::Refused);
-        // It was not remembered, and what is not remembered is never taken later.
-        assert_eq!(refuse(WALL), EarlyData::Refused);
+        assert_eq!(answered(WALL), EarlyData::Refused);
         let later = WALL + Duration::from_secs(1);
-        assert_eq!(refuse(later), EarlyData::Taken, "there is room again");
+        assert_eq!(answered(later), EarlyData::Taken, "newer than what was forgotten");
     }
 }

@@ -35,7 +35,7 @@ pub use event::{CloseReason, Event, Output, PathEvent};
 pub use id::{ErrorCode, PathId, Side, StreamId};
 pub use identity::BridgeIdentity;
 pub use key::{ParseKeyError, PublicKey, SecretKey};
-pub use replay::{REPLAY_CACHE_MAX, REPLAY_WINDOW};
+pub use replay::{CLOCK_TOLERANCE, REPLAY_CACHE_MAX, REPLAY_WINDOW};
 pub use stats::Stats;
 pub use stream::Stream;
 pub use unauthenticated::UnauthenticatedConnection;

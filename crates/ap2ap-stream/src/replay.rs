@@ -9,8 +9,11 @@
 //! ```
 //!
 //! AP-15 and AP-16: no first message's early data takes effect twice, whatever happens to clocks and
-//! processes. Refusing costs a round trip, so in doubt it is refused. What was refused once is refused
-//! for ever: its client has sent the same octets again, and they have taken effect.
+//! processes. Refusing costs a round trip, so in doubt it is refused. What was refused once is not
+//! taken later: its client has sent the same octets again, and they have taken effect.
+//!
+//! AP-14: what was seen before is not even answered. An answer would tell whoever recorded a first
+//! message that there is a bridge.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,19 +24,40 @@ use crate::wire::handshake::MAC_LEN;
 /// Whoever repeats it later has no effect.
 pub const REPLAY_WINDOW: Duration = Duration::from_secs(120);
 
-/// First messages remembered, those with a time that is still to come included. With a full memory
-/// early data is refused, which costs a round trip, and never taken unchecked. 32 octets each.
+/// A client is answered if its clock is at most this far off. Later, a recorded first message is as
+/// good as none: a clock that is further off does not get through Tor's own handshakes either.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2 * 3600);
+
+/// First messages remembered, 32 octets each. When there are more the one with the oldest time is
+/// forgotten, and no early data as old as that is taken any more, which costs a round trip.
 pub const REPLAY_CACHE_MAX: usize = 65_536;
 
-/// The first messages of the last window and later, by time and MAC.
+/// First messages from clocks that are ahead, remembered beside them; further ones get no answer.
+const AHEAD_MAX: usize = 8192;
+
+/// What a bridge does about a first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Answer, and take its early data.
+    Take,
+    /// Answer, and let the client send its early data again.
+    Refuse,
+    /// Say nothing: it was here before, or its time is out of all bounds.
+    Silence,
+}
+
+/// The first messages of the last hours and the next, by time and MAC.
 #[derive(Debug)]
 pub(crate) struct ReplayCache {
     seen: BTreeSet<(Duration, [u8; MAC_LEN])>,
+    /// Those of clients whose clocks were ahead by more than the window: apart, so that they cannot
+    /// drive the others out.
+    ahead: BTreeSet<(Duration, [u8; MAC_LEN])>,
     /// Messages made before this have been forgotten. It stays when the wall clock goes back:
-    /// what was forgotten once is never fresh again.
+    /// what was forgotten once is never new again.
     forgotten: Duration,
-    /// What was made until then is never fresh: an earlier process may have taken it, or there was no
-    /// room to remember it.
+    /// What was made until then is never taken: an earlier process may have, or there was no room to
+    /// remember it.
     bound: Duration,
     /// The next process will refuse what was made until then, so nothing later may be taken.
     /// `None`: the caller keeps no mark.
@@ -46,6 +70,7 @@ impl ReplayCache {
     pub(crate) const fn new(started: Duration) -> Self {
         Self {
             seen: BTreeSet::new(),
+            ahead: BTreeSet::new(),
             forgotten: Duration::ZERO,
             bound: started.saturating_add(REPLAY_WINDOW),
             durable_until: None,
@@ -63,42 +88,53 @@ impl ReplayCache {
         self.durable_until = self.durable_until.max(Some(until));
     }
 
-    /// Whether a message made at `made_at` is seen for the first time, as far as can be known.
-    pub(crate) fn is_fresh(
+    /// What to do about a first message that was made at `made_at` and comes at `wall`.
+    pub(crate) fn judge(
         &mut self,
         wall: Duration,
         made_at: Duration,
         mac: &[u8; MAC_LEN],
-    ) -> bool {
-        self.forgotten = self.forgotten.max(wall.saturating_sub(REPLAY_WINDOW));
-        self.forget();
-        if self.is_too_old(made_at) {
-            return false;
+    ) -> Verdict {
+        self.forget(wall.saturating_sub(CLOCK_TOLERANCE));
+        let is_tolerable = made_at >= self.forgotten && made_at.abs_diff(wall) <= CLOCK_TOLERANCE;
+        let message = (made_at, *mac);
+        if !is_tolerable || self.seen.contains(&message) || self.ahead.contains(&message) {
+            return Verdict::Silence;
         }
-        if self.seen.len() >= REPLAY_CACHE_MAX {
-            self.bound = self.bound.max(made_at);
-            self.forget();
-            return false;
+        if made_at > wall.saturating_add(REPLAY_WINDOW) {
+            let has_room = self.ahead.len() < AHEAD_MAX;
+            return if has_room && self.ahead.insert(message) {
+                Verdict::Refuse
+            } else {
+                Verdict::Silence
+            };
         }
-        let is_new = self.seen.insert((made_at, *mac));
+        self.seen.insert(message);
+        if self.seen.len() > REPLAY_CACHE_MAX
+            && let Some((forgotten, _)) = self.seen.pop_first()
+        {
+            self.bound = self.bound.max(forgotten);
+        }
         let is_timely = made_at.abs_diff(wall) <= REPLAY_WINDOW;
         let is_promised = self.durable_until.is_none_or(|until| made_at <= until);
-        is_new && is_timely && is_promised
-    }
-
-    /// Forgets what its time alone refuses.
-    fn forget(&mut self) {
-        while self.seen.first().is_some_and(|(at, _)| self.is_too_old(*at)) {
-            self.seen.pop_first();
+        if is_timely && is_promised && made_at > self.bound {
+            Verdict::Take
+        } else {
+            Verdict::Refuse
         }
     }
 
-    fn is_too_old(&self, made_at: Duration) -> bool {
-        made_at < self.forgotten || made_at <= self.bound
+    fn forget(&mut self, before: Duration) {
+        self.forgotten = self.forgotten.max(before);
+        for seen in [&mut self.seen, &mut self.ahead] {
+            while seen.first().is_some_and(|(at, _)| *at < self.forgotten) {
+                seen.pop_first();
+            }
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.seen.len()
+        self.seen.len().saturating_add(self.ahead.len())
     }
 }
 
@@ -116,63 +152,68 @@ mod tests {
         ReplayCache::new(WALL - HOUR)
     }
 
-    /// AP-15
+    /// AP-14, AP-15
     #[test]
-    fn a_first_message_is_fresh_once_and_only_in_its_time() {
+    fn a_first_message_is_taken_once_and_only_in_its_time() {
         let mut cache = cache();
-        assert!(cache.is_fresh(WALL, WALL, &[1; 16]));
-        assert!(!cache.is_fresh(WALL, WALL, &[1; 16]));
-        assert!(cache.is_fresh(WALL, WALL, &[2; 16]));
+        assert_eq!(cache.judge(WALL, WALL, &[1; 16]), Verdict::Take);
+        assert_eq!(cache.judge(WALL, WALL, &[1; 16]), Verdict::Silence);
+        assert_eq!(cache.judge(WALL, WALL, &[2; 16]), Verdict::Take);
         let late = WALL + REPLAY_WINDOW + SECOND;
-        assert!(!cache.is_fresh(late, WALL, &[1; 16]), "forgotten, but out of its time");
-        assert!(cache.seen.is_empty());
+        assert_eq!(cache.judge(late, WALL, &[3; 16]), Verdict::Refuse);
+        assert_eq!(cache.judge(late, WALL, &[1; 16]), Verdict::Silence, "it is remembered");
+        let out_of_bounds = WALL + CLOCK_TOLERANCE + SECOND;
+        assert_eq!(cache.judge(out_of_bounds, WALL, &[4; 16]), Verdict::Silence);
+        assert!(cache.seen.is_empty(), "what its time alone silences needs no room");
     }
 
     #[test]
     fn a_wall_clock_that_goes_back_opens_no_window_for_replays() {
         let mut cache = cache();
-        assert!(cache.is_fresh(WALL, WALL, &[1; 16]));
-        assert!(!cache.is_fresh(WALL + 2 * REPLAY_WINDOW, WALL, &[1; 16]));
-        assert!(!cache.is_fresh(WALL, WALL, &[1; 16]));
+        assert_eq!(cache.judge(WALL, WALL, &[1; 16]), Verdict::Take);
+        assert_eq!(cache.judge(WALL + 2 * CLOCK_TOLERANCE, WALL, &[1; 16]), Verdict::Silence);
+        assert_eq!(cache.judge(WALL, WALL, &[1; 16]), Verdict::Silence);
     }
 
     /// AP-15
     #[test]
-    fn a_full_cache_refuses() {
+    fn with_a_full_cache_nothing_as_old_as_what_was_forgotten_is_taken() {
         let mut cache = cache();
         for number in 0..REPLAY_CACHE_MAX as u128 {
-            assert!(cache.is_fresh(WALL, WALL, &number.to_be_bytes()));
+            assert_eq!(cache.judge(WALL, WALL, &number.to_be_bytes()), Verdict::Take);
         }
-        let unknown = WALL + SECOND;
-        assert!(!cache.is_fresh(WALL, unknown, &[0xff; 16]));
-        assert!(!cache.is_fresh(WALL, unknown, &[0xff; 16]), "nor when there is room again");
-        assert!(cache.is_fresh(WALL, unknown + SECOND, &[0xff; 16]));
-        assert_eq!(cache.len(), 1, "what its time alone refuses needs no room");
+        assert_eq!(cache.judge(WALL, WALL, &[0xff; 16]), Verdict::Refuse);
+        assert_eq!(cache.judge(WALL, WALL, &[0; 16]), Verdict::Refuse, "forgotten, not taken");
+        assert_eq!(cache.judge(WALL, WALL + SECOND, &[0xff; 16]), Verdict::Take);
+        assert_eq!(cache.len(), REPLAY_CACHE_MAX);
     }
 
     /// AP-15: its client has sent it again by other means.
     #[test]
-    fn what_was_refused_once_is_refused_for_ever() {
+    fn what_was_refused_once_is_never_taken() {
         let mut cache = cache();
-        assert!(!cache.is_fresh(WALL, WALL + HOUR, &[1; 16]), "from a clock that is ahead");
-        assert!(!cache.is_fresh(WALL + HOUR, WALL + HOUR, &[1; 16]), "when its time has come");
+        let ahead = WALL + CLOCK_TOLERANCE / 2;
+        assert_eq!(cache.judge(WALL, ahead, &[1; 16]), Verdict::Refuse, "a clock that is ahead");
+        assert_eq!(cache.judge(ahead, ahead, &[1; 16]), Verdict::Silence, "its time has come");
         cache.resume_from(Duration::ZERO);
-        cache.promise_until(WALL + HOUR);
-        let beyond = WALL + HOUR + SECOND;
-        assert!(!cache.is_fresh(WALL + HOUR, beyond, &[2; 16]), "beyond the mark");
+        cache.promise_until(ahead);
+        let beyond = ahead + SECOND;
+        assert_eq!(cache.judge(ahead, beyond, &[2; 16]), Verdict::Refuse, "beyond the mark");
         cache.promise_until(beyond);
-        assert!(!cache.is_fresh(WALL + HOUR, beyond, &[2; 16]), "when the mark has moved");
+        assert_eq!(cache.judge(ahead, beyond, &[2; 16]), Verdict::Silence, "the mark has moved");
     }
 
     #[test]
-    fn messages_from_far_ahead_can_use_the_memory_up_and_nothing_is_taken_then() {
+    fn messages_from_ahead_drive_no_others_out() {
         let mut cache = cache();
-        for number in 0..REPLAY_CACHE_MAX as u128 {
-            assert!(!cache.is_fresh(WALL, WALL + 9999 * HOUR, &number.to_be_bytes()));
+        for number in 0..2 * AHEAD_MAX as u128 {
+            let ahead = WALL + CLOCK_TOLERANCE;
+            let verdict = cache.judge(WALL, ahead, &number.to_be_bytes());
+            let has_room = number < AHEAD_MAX as u128;
+            assert_eq!(verdict, if has_room { Verdict::Refuse } else { Verdict::Silence });
         }
-        assert!(!cache.is_fresh(WALL, WALL, &[0xff; 16]));
-        assert!(!cache.is_fresh(WALL + HOUR, WALL + HOUR, &[0xff; 16]));
-        assert_eq!(cache.len(), REPLAY_CACHE_MAX);
+        assert_eq!(cache.judge(WALL, WALL, &[0xfe; 16]), Verdict::Take);
+        assert_eq!(cache.len(), AHEAD_MAX + 1);
     }
 
     /// AP-16
@@ -180,9 +221,13 @@ mod tests {
     fn what_a_process_before_this_one_may_have_taken_is_not_fresh() {
         let mut cache = ReplayCache::new(WALL);
         let ahead = WALL + REPLAY_WINDOW;
-        assert!(!cache.is_fresh(WALL, ahead, &[1; 16]), "by a client whose clock is ahead");
-        assert!(!cache.is_fresh(ahead, ahead, &[1; 16]));
-        assert!(cache.is_fresh(ahead, ahead + SECOND, &[2; 16]));
+        assert_eq!(
+            cache.judge(WALL, ahead, &[1; 16]),
+            Verdict::Refuse,
+            "by a client whose clock is ahead"
+        );
+        assert_eq!(cache.judge(ahead, ahead, &[2; 16]), Verdict::Refuse);
+        assert_eq!(cache.judge(ahead, ahead + SECOND, &[2; 16]), Verdict::Take);
     }
 
     /// AP-16
@@ -191,8 +236,8 @@ mod tests {
         let mut cache = ReplayCache::new(WALL - HOUR);
         cache.resume_from(WALL);
         cache.promise_until(WALL + HOUR);
-        assert!(!cache.is_fresh(WALL, WALL, &[1; 16]));
-        assert!(cache.is_fresh(WALL, WALL + SECOND, &[1; 16]));
+        assert_eq!(cache.judge(WALL, WALL, &[1; 16]), Verdict::Refuse);
+        assert_eq!(cache.judge(WALL, WALL + SECOND, &[2; 16]), Verdict::Take);
     }
 
     /// AP-16
@@ -200,11 +245,15 @@ mod tests {
     fn nothing_is_taken_beyond_the_mark_that_the_next_process_will_find() {
         let mut cache = cache();
         cache.resume_from(Duration::ZERO);
-        assert!(!cache.is_fresh(WALL, WALL, &[1; 16]), "no mark was written yet");
+        assert_eq!(cache.judge(WALL, WALL, &[1; 16]), Verdict::Refuse, "no mark was written yet");
         cache.promise_until(WALL);
-        assert!(cache.is_fresh(WALL, WALL, &[2; 16]));
-        assert!(!cache.is_fresh(WALL, WALL + SECOND, &[3; 16]));
+        assert_eq!(cache.judge(WALL, WALL, &[2; 16]), Verdict::Take);
+        assert_eq!(cache.judge(WALL, WALL + SECOND, &[3; 16]), Verdict::Refuse);
         cache.promise_until(WALL - SECOND);
-        assert!(cache.is_fresh(WALL, WALL, &[4; 16]), "a promise is never taken back");
+        assert_eq!(
+            cache.judge(WALL, WALL, &[4; 16]),
+            Verdict::Take,
+            "a promise is never taken back"
+        );
     }
 }

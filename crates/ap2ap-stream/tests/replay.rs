@@ -12,8 +12,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    Acceptor, BridgeIdentity, Config, Connection, Event, PathEvent, PathId, REPLAY_WINDOW,
-    SecretKey,
+    Acceptor, BridgeIdentity, CLOCK_TOLERANCE, Config, Connection, Event, PathEvent, PathId,
+    REPLAY_WINDOW, SecretKey, Silence,
 };
 use common::{Duo, End, MS, PATH, SECOND, WALL};
 
@@ -45,15 +45,32 @@ fn first_message(wall: Duration) -> Vec<u8> {
     client.poll(now).remove(0)
 }
 
-/// Whether a bridge that gets the message at `wall` on the path does what is asked in it. It answers
-/// in any case, for the client may be new.
-fn takes(identity: &BridgeIdentity, wall: Duration, path: u64, first: &[u8]) -> bool {
+/// What a bridge does about a first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    /// It answers, and does what is asked in it.
+    Takes,
+    /// It answers, and does nothing.
+    Refuses,
+    Nothing,
+}
+use Does::{Nothing, Refuses, Takes};
+
+/// What a bridge does that gets the message at `wall` on the path.
+fn does(identity: &BridgeIdentity, wall: Duration, path: u64, first: &[u8]) -> Does {
     let now = Instant::now();
     let mut acceptor = Acceptor::new(identity.clone(), Config::default(), [7; 32]);
-    let bridge = acceptor.handle_first(now, wall, (PathId(path), 1200), first).unwrap();
+    let bridge = match acceptor.handle_first(now, wall, (PathId(path), 1200), first) {
+        Ok(bridge) => bridge,
+        Err(silence) => {
+            assert_eq!(silence, Silence::Recorded);
+            return Nothing;
+        }
+    };
     let mut bridge = End::new(bridge);
     assert_eq!(bridge.poll(now).len(), 1, "an answer");
-    bridge.events.iter().any(|event| matches!(event, Event::Readable(_)))
+    let is_taken = bridge.events.iter().any(|event| matches!(event, Event::Readable(_)));
+    if is_taken { Takes } else { Refuses }
 }
 
 /// AP-14: what is sent again is what was sent.
@@ -86,9 +103,14 @@ fn on_the_same_path_it_gets_the_same_answer_and_nothing_happens() {
 #[test]
 fn on_another_path_it_has_no_effect() {
     let (identity, first) = (running(), first_message(WALL));
-    assert!(takes(&identity, WALL, 1, &first));
-    for (path, later) in [(1, 0), (2, 1), (3, 60), (4, 119), (5, 121), (6, 3600), (7, 90_000)] {
-        assert!(!takes(&identity, WALL + SECOND * later, path, &first), "{later} s later");
+    assert_eq!(does(&identity, WALL, 1, &first), Takes);
+    // AP-14: nor does it tell whoever recorded it that there is a bridge.
+    for (path, later) in [(1, 0), (2, 1), (3, 60), (4, 119), (5, 121), (6, 7201), (7, 90_000)] {
+        assert_eq!(
+            does(&identity, WALL + SECOND * later, path, &first),
+            Nothing,
+            "{later} s later"
+        );
     }
 }
 
@@ -97,36 +119,36 @@ fn on_another_path_it_has_no_effect() {
 fn at_another_endpoint_of_the_key_it_has_no_effect() {
     let (identity, first) = (running(), first_message(WALL));
     let other = identity.clone();
-    assert!(takes(&identity, WALL, 1, &first));
+    assert_eq!(does(&identity, WALL, 1, &first), Takes);
     drop(identity);
-    assert!(!takes(&other, WALL, 1, &first), "not even when the first one is gone");
+    assert_eq!(does(&other, WALL, 1, &first), Nothing, "not even when the first one is gone");
 }
 
 /// AP-16
 #[test]
 fn after_a_restart_it_has_no_effect_at_any_time() {
     let first = first_message(WALL);
-    assert!(takes(&running(), WALL, 1, &first));
+    assert_eq!(does(&running(), WALL, 1, &first), Takes);
     for restarted in [0, 1, 60, 119, 120, 121, 3600] {
         let identity = started(WALL + SECOND * restarted);
         for later in [0, 1, 60, 119, 120, 121, 240] {
             let wall = WALL + SECOND * (restarted + later);
-            assert!(!takes(&identity, wall, 1, &first), "{restarted} s, then {later} s");
+            assert_ne!(does(&identity, wall, 1, &first), Takes, "{restarted} s, then {later} s");
         }
     }
     // And early data is not refused for ever.
     let wall = WALL + REPLAY_WINDOW + SECOND;
-    assert!(takes(&started(WALL), wall, 1, &first_message(wall)));
+    assert_eq!(does(&started(WALL), wall, 1, &first_message(wall)), Takes);
 }
 
 /// AP-16: a client's clock may be ahead of the bridge's.
 #[test]
 fn after_a_restart_one_from_the_future_has_no_effect_either() {
     let first = first_message(WALL + REPLAY_WINDOW);
-    assert!(takes(&running(), WALL, 1, &first));
+    assert_eq!(does(&running(), WALL, 1, &first), Takes);
     let identity = started(WALL);
     for later in [0, 60, 120, 121, 239, 240, 241] {
-        assert!(!takes(&identity, WALL + SECOND * later, 1, &first), "{later} s later");
+        assert_ne!(does(&identity, WALL + SECOND * later, 1, &first), Takes, "{later} s later");
     }
 }
 
@@ -135,13 +157,21 @@ fn after_a_restart_one_from_the_future_has_no_effect_either() {
 fn a_client_whose_clock_is_off_by_an_hour_never_has_early_data_taken() {
     for wall in [WALL - HOUR, WALL + HOUR] {
         let (identity, first) = (running(), first_message(wall));
-        assert!(!takes(&identity, WALL, 1, &first));
-        assert!(!takes(&identity, WALL, 1, &first));
+        assert_eq!(does(&identity, WALL, 1, &first), Refuses);
+        assert_eq!(does(&identity, WALL, 1, &first), Nothing);
     }
     // Of a client that is an hour ahead: when its time comes, its request has long been sent again.
     let (identity, first) = (running(), first_message(WALL + HOUR));
-    assert!(!takes(&identity, WALL, 1, &first));
-    assert!(!takes(&identity, WALL + HOUR, 2, &first));
+    assert_eq!(does(&identity, WALL, 1, &first), Refuses);
+    assert_eq!(does(&identity, WALL + HOUR, 2, &first), Nothing);
+}
+
+/// AP-14
+#[test]
+fn a_message_whose_time_is_hours_off_gets_no_answer() {
+    for wall in [WALL - CLOCK_TOLERANCE - SECOND, WALL + CLOCK_TOLERANCE + SECOND] {
+        assert_eq!(does(&running(), WALL, 1, &first_message(wall)), Nothing);
+    }
 }
 
 /// AP-16
@@ -151,25 +181,26 @@ fn where_the_bridges_clock_was_set_back_over_the_restart_the_mark_refuses_it() {
     let before = running().resuming_from(Duration::ZERO);
     before.promise_until(ahead);
     let first = first_message(WALL);
-    assert!(takes(&before, WALL, 1, &first));
+    assert_eq!(does(&before, WALL, 1, &first), Takes);
     let after = started(WALL - HOUR).resuming_from(ahead);
     after.promise_until(ahead + 2 * HOUR);
     for minutes in 0..=120 {
-        assert!(!takes(&after, WALL - HOUR + 60 * SECOND * minutes, 1, &first), "{minutes} min");
+        let wall = WALL - HOUR + 60 * SECOND * minutes;
+        assert_ne!(does(&after, wall, 1, &first), Takes, "{minutes} min");
     }
     let wall = WALL + HOUR;
-    assert!(takes(&after, wall, 1, &first_message(wall)), "the clock has passed the mark");
+    assert_eq!(does(&after, wall, 1, &first_message(wall)), Takes, "the clock passed the mark");
 }
 
 /// AP-16
 #[test]
 fn what_no_mark_covers_is_not_taken() {
     let identity = running().resuming_from(Duration::ZERO);
-    assert!(!takes(&identity, WALL, 1, &first_message(WALL)), "no mark is on the disk");
+    assert_eq!(does(&identity, WALL, 1, &first_message(WALL)), Refuses, "no mark is on the disk");
     identity.promise_until(WALL);
-    assert!(takes(&identity, WALL, 1, &first_message(WALL - SECOND)));
+    assert_eq!(does(&identity, WALL, 1, &first_message(WALL - SECOND)), Takes);
     let later = WALL + SECOND;
-    assert!(!takes(&identity, later, 1, &first_message(later)), "the mark was not renewed");
+    assert_eq!(does(&identity, later, 1, &first_message(later)), Refuses, "it was not renewed");
 }
 
 /// AP-14: the other way round, a client's repeats are the first message again, and a bridge that got
