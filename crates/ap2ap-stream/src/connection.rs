@@ -284,6 +284,7 @@ impl Connection {
     pub fn stats(&self) -> Stats {
         let mut stats = self.stats;
         stats.in_flight = self.paths.list.iter().map(|path| path.sent.octets_in_flight()).sum();
+        stats.octets_arrived = self.paths.list.iter().map(|path| path.sent.octets_arrived()).sum();
         if let Some(path) = self.paths.active() {
             stats.rtt = path.rtt.is_sampled().then(|| path.rtt.smoothed());
             stats.rtt_min = path.rtt.is_sampled().then(|| path.rtt.least());

@@ -23,6 +23,11 @@ pub(crate) const fn to_usize(count: u64) -> usize {
     if count > usize::MAX as u64 { usize::MAX } else { count as usize }
 }
 
+/// The low bits of a count, at most 32.
+pub(crate) const fn low_bits(count: u64, bits: u32) -> u32 {
+    (count & ((1 << bits) - 1)) as u32
+}
+
 /// A duration from seconds, 0 for negative and not-a-number, at most an hour.
 pub(crate) fn seconds(value: f64) -> Duration {
     const HOUR_S: f64 = 3600.0;

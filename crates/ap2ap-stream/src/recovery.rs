@@ -2,6 +2,8 @@
 //! trip takes.
 
 pub(crate) mod received;
+mod replay;
+mod report;
 pub(crate) mod rtt;
 pub(crate) mod sent;
 

@@ -209,7 +209,7 @@ impl Connection {
 
     /// AP-74. Of a path that is gone nothing is of interest any more.
     fn handle_ack(&mut self, now: Instant, epoch: u32, ack: &Ack) -> Result<(), Violation> {
-        let index = self.paths.index_of_epoch(epoch);
+        let index = self.paths.index_of_epoch(ack.epoch.unwrap_or(epoch));
         let Some(path) = index.and_then(|index| self.paths.get_mut(index)) else { return Ok(()) };
         let news = path
             .sent

@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
 
+use std::ops::RangeInclusive;
+
 use super::*;
 use crate::acceptor::Acceptor;
 use crate::error::ReadError;
@@ -12,7 +14,7 @@ use crate::identity::BridgeIdentity;
 use crate::key::SecretKey;
 use crate::path::DATAGRAM_MAX;
 use crate::protection::Place;
-use crate::wire::ack::Ack;
+use crate::wire::ack::{Ack, Arrival};
 use crate::wire::frame::Frame;
 use crate::wire::packet::Header;
 use crate::wire::writer::Writer;
@@ -143,9 +145,16 @@ fn streams_past_the_limit_or_never_opened_end_the_connection() {
     Forger::new().assert_ends(&[never], "a frame for a stream that was never opened");
 }
 
+/// An acknowledgement without times.
+fn ack_of(ranges: Vec<RangeInclusive<u64>>) -> Ack {
+    let largest = *ranges[0].end();
+    Ack { epoch: None, largest, written_at: 0, octets: 0, ranges, arrivals: vec![] }
+}
+
+/// AP-74.
 #[test]
 fn an_acknowledgement_of_the_future_ends_the_connection() {
-    let ack = Ack { largest: 1 << 30, written_at: 0, ranges: vec![0..=1 << 30], arrivals: vec![] };
+    let ack = ack_of(vec![1 << 30..=1 << 30]);
     Forger::new().assert_ends(&[Frame::Ack(ack)], "an acknowledgement of what was never sent");
 }
 
@@ -162,8 +171,7 @@ fn a_flood_of_frames_for_forgotten_streams_leaves_nothing() {
         // It acknowledges whatever the bridge sent.
         let largest = forger.bridge.paths.get(0).unwrap().sent.next_number();
         if let Some(largest) = largest.checked_sub(1) {
-            let ack = Ack { largest, written_at: 0, ranges: vec![0..=largest], arrivals: vec![] };
-            forger.send(&[Frame::Ack(ack)]);
+            forger.send(&[Frame::Ack(ack_of(vec![0..=largest]))]);
         }
         drain(&mut forger.bridge, forger.now);
     }
@@ -183,14 +191,17 @@ fn strange_acknowledgements_panic_nowhere() {
         else {
             continue;
         };
-        let at = |shift: u64| (1_u64 << (number % 61)).wrapping_mul(shift) % (1 << 61);
-        let arrivals = (0..8)
-            .map(|back| crate::wire::ack::Arrival {
+        let written_at = (1_u32 << (number % 24)).wrapping_mul(3) % (1 << 24);
+        let age = |back: u64| (back * number * u64::from(written_at)) % (1 << 24);
+        let mut arrivals: Vec<Arrival> = (0..8)
+            .map(|back| Arrival {
                 number: largest.saturating_sub(back * (number % 3)),
-                at: at(3).saturating_sub(back * number),
+                age: age(back),
             })
             .collect();
-        let ack = Ack { largest, written_at: at(3), ranges: vec![largest..=largest], arrivals };
+        arrivals.sort_by_key(|arrival| arrival.age);
+        let octets = u32::MAX.wrapping_mul(written_at);
+        let ack = Ack { written_at, octets, arrivals, ..ack_of(vec![largest..=largest]) };
         forger.send(&[Frame::Ack(ack.clone()), Frame::Ack(ack)]);
     }
     assert!(!forger.bridge.is_closed());
@@ -202,7 +213,7 @@ fn a_datagram_full_of_the_smallest_frames_is_bounded_work() {
     let mut plain = Vec::new();
     for index in 0..600_u16 {
         // An empty piece of a stream each: type, number, offset, length.
-        plain.extend_from_slice(&[0x12, (index % 30) as u8 * 2, (index % 60) as u8, 0]);
+        plain.extend_from_slice(&[0xaf, (index % 30) as u8 * 2, 0, (index % 60) as u8, 0]);
     }
     plain.truncate(1200);
     for _ in 0..1000 {

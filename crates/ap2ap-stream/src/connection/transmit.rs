@@ -8,6 +8,7 @@ use crate::id::{PathId, StreamId};
 use crate::num;
 use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN, Path};
 use crate::protection::Place;
+use crate::recovery::received::Report;
 use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
 use crate::stream::map::{Class, Pace};
 use crate::wire::ack::ACK_LEN_MIN;
@@ -204,7 +205,7 @@ impl Connection {
         purpose: Purpose,
         writer: &mut Writer<'_>,
     ) -> Contents {
-        self.write_ack(now, index, writer);
+        self.write_ack(now, (index, purpose), writer);
         if purpose == Purpose::Ack {
             return Contents { frames: None, ack_now: false };
         }
@@ -228,7 +229,12 @@ impl Connection {
     }
 
     /// Every packet that has room says what has arrived; at most half of it is spent on that.
-    fn write_ack(&mut self, now: Instant, index: usize, writer: &mut Writer<'_>) {
+    fn write_ack(
+        &mut self,
+        now: Instant,
+        (index, purpose): (usize, Purpose),
+        writer: &mut Writer<'_>,
+    ) {
         let Some(received) = self.paths.get_mut(index).map(|path| &mut path.received) else {
             return;
         };
@@ -236,10 +242,14 @@ impl Connection {
         if !(due || received.has_news()) || writer.room() < 2 * ACK_LEN_MIN {
             return;
         }
-        let Some(ack) = received.take_ack(&self.clock, now) else { return };
+        let Some(Report { ack, fresh }) = received.take_ack(&self.clock, now) else { return };
+        // AP-70: all ranges, and where bulk data does not want the room, as many told arrivals again
+        // as there are new ones.
+        let arrivals = if purpose == Purpose::Bulk { fresh } else { 2 * fresh };
+        let wanted = ack.room_for(arrivals);
         let mut scratch = [0; DATAGRAM_MAX];
         let mut part = Writer::new(&mut scratch);
-        part.shrink_room(writer.room() / 2);
+        part.shrink_room(wanted.min(writer.room() / 2));
         Frame::Ack(ack).write(&mut part);
         let len = part.len();
         writer.octets(scratch.get(..len).unwrap_or_default());

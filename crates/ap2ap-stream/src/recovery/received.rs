@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use rangemap::RangeInclusiveSet;
 
 use super::Clock;
+use super::replay::ReplayWindow;
 use crate::num;
-use crate::wire::ack::{ARRIVALS_MAX, Ack, Arrival, RANGES_MAX};
+use crate::wire::ack::{AGE_END, ARRIVALS_MAX, Ack, Arrival, RANGES_MAX, WRITTEN_AT_BITS};
 
-/// Ranges remembered to tell a repeat. Below the oldest one everything counts as a repeat, which
-/// costs a retransmission of what was that late.
-const RANGES_KEPT_MAX: usize = 256;
+/// Ranges remembered to be acknowledged: those that are written, and some more for gaps that close.
+const RANGES_KEPT_MAX: usize = 64;
 
 /// An acknowledgement waits at least this long for something to ride on.
 const DELAY_MIN: Duration = Duration::from_millis(5);
@@ -35,18 +35,33 @@ pub(crate) enum Asks {
     AckNow,
 }
 
+/// An acknowledgement to send, and how much of it earlier ones have not said.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) ack: Ack,
+    /// So many of the arrivals, the latest ones, have not been told before.
+    pub(crate) fresh: usize,
+}
+
+/// When a datagram arrived.
+#[derive(Clone, Copy, Debug)]
+struct ArrivedAt {
+    number: u64,
+    /// Units of 100 µs on this end's clock.
+    at: u64,
+}
+
 /// The receiving side of the packet numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
+    seen: ReplayWindow,
+    /// What is to be acknowledged.
     numbers: RangeInclusiveSet<u64>,
-    /// Everything below counts as a repeat.
-    floor: u64,
     largest: Option<u64>,
-    /// Arrivals since the last acknowledgement, oldest first.
-    arrivals: VecDeque<Arrival>,
-    /// Arrivals left out of `arrivals` since then: every `thinning`-th is kept.
-    thinning: u64,
-    skipped: u64,
+    /// Octets of all datagrams.
+    octets: u64,
+    arrivals: Arrivals,
+    has_news: bool,
     due: Option<Instant>,
     last_ack: Option<Instant>,
     /// Decaying count of octets: about the octets of the last second.
@@ -56,7 +71,7 @@ pub(crate) struct Received {
 
 impl Received {
     pub(crate) fn is_new(&self, number: u64) -> bool {
-        number >= self.floor && !self.numbers.contains(&number)
+        self.seen.is_new(number)
     }
 
     /// The next number expected: what truncated numbers are told by.
@@ -74,11 +89,15 @@ impl Received {
         asks: Asks,
     ) {
         let expected = self.expected();
+        self.seen.record(number);
         self.numbers.insert(number..=number);
         self.largest = Some(self.largest.map_or(number, |largest| largest.max(number)));
         self.forget_oldest();
-        self.note_arrival(Arrival { number, at: clock.wire(now) });
+        self.octets = self.octets.saturating_add(num::len_u64(octets));
+        self.arrivals.note(ArrivedAt { number, at: clock.wire(now) });
         self.note_octets(clock.seconds(now), num::to_f64(num::len_u64(octets)));
+        // Who acknowledged what asks for nothing would keep two silent ends talking.
+        self.has_news |= asks > Asks::Nothing;
         match asks {
             Asks::Nothing => {}
             Asks::AckNow => self.due = Some(now),
@@ -107,23 +126,30 @@ impl Received {
         self.due
     }
 
-    /// Whether an acknowledgement would tell anything new.
-    pub(crate) fn has_news(&self) -> bool {
-        !self.arrivals.is_empty()
+    /// Whether an acknowledgement would tell anything that was asked for.
+    pub(crate) const fn has_news(&self) -> bool {
+        self.has_news
     }
 
     /// The acknowledgement to send now; it counts as sent.
-    pub(crate) fn take_ack(&mut self, clock: &Clock, now: Instant) -> Option<Ack> {
+    pub(crate) fn take_ack(&mut self, clock: &Clock, now: Instant) -> Option<Report> {
         let largest = self.largest?;
         let ranges: Vec<RangeInclusive<u64>> =
             self.numbers.iter().rev().take(RANGES_MAX).cloned().collect();
-        let mut arrivals: Vec<Arrival> = self.arrivals.drain(..).collect();
-        arrivals.sort_unstable_by_key(|arrival| std::cmp::Reverse(arrival.number));
-        self.thinning = 1;
-        self.skipped = 0;
+        let written_at = clock.wire(now);
+        let (arrivals, fresh) = self.arrivals.tell(written_at);
+        self.has_news = false;
         self.due = None;
         self.last_ack = Some(now);
-        Some(Ack { largest, written_at: clock.wire(now), ranges, arrivals })
+        let ack = Ack {
+            epoch: None,
+            largest,
+            written_at: num::low_bits(written_at, WRITTEN_AT_BITS),
+            octets: num::low_bits(self.octets, u32::BITS),
+            ranges,
+            arrivals,
+        };
+        Some(Report { ack, fresh })
     }
 
     fn spacing(&self) -> Duration {
@@ -137,31 +163,86 @@ impl Received {
         self.recent_at = at;
     }
 
-    /// Keeps at most [`ARRIVALS_MAX`]: when full, every second one goes and later ones are taken
-    /// half as often, so that what stays is spread evenly.
-    fn note_arrival(&mut self, arrival: Arrival) {
-        self.skipped += 1;
-        if self.skipped < self.thinning {
-            return;
-        }
-        self.skipped = 0;
-        if self.arrivals.len() == ARRIVALS_MAX {
-            let mut keep = false;
-            self.arrivals.retain(|_| {
-                keep = !keep;
-                keep
-            });
-            self.thinning = self.thinning.max(1) * 2;
-        }
-        self.arrivals.push_back(arrival);
-    }
-
     fn forget_oldest(&mut self) {
         while self.numbers.len() > RANGES_KEPT_MAX {
             let Some(oldest) = self.numbers.first().cloned() else { return };
-            self.floor = oldest.end().saturating_add(1);
             self.numbers.remove(oldest);
         }
+    }
+}
+
+/// When the newest datagrams arrived: those that no acknowledgement told yet, and told ones while
+/// there is room, for an acknowledgement may be lost.
+#[derive(Debug, Default)]
+struct Arrivals {
+    /// Oldest first; the last `fresh` of them have not been told.
+    kept: VecDeque<ArrivedAt>,
+    fresh: usize,
+    /// AP-71: every `thinning`-th is kept, so that what is kept is spread evenly.
+    thinning: u64,
+    skipped: u64,
+    /// The one of the largest number among those left out: the newest packet is always timed.
+    largest_skipped: Option<ArrivedAt>,
+}
+
+impl Arrivals {
+    fn note(&mut self, arrival: ArrivedAt) {
+        self.skipped += 1;
+        if self.skipped < self.thinning {
+            let largest = self.largest_skipped.filter(|largest| largest.number > arrival.number);
+            self.largest_skipped = largest.or(Some(arrival));
+            return;
+        }
+        self.skipped = 0;
+        if self.fresh == ARRIVALS_MAX {
+            self.thin();
+        } else if self.kept.len() == ARRIVALS_MAX {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(arrival);
+        self.fresh += 1;
+    }
+
+    /// All are news, and they are too many: every second one goes, and later ones are taken half as
+    /// often.
+    fn thin(&mut self) {
+        let mut keep = false;
+        self.kept.retain(|_| {
+            keep = !keep;
+            keep
+        });
+        self.fresh = self.kept.len();
+        self.thinning = self.thinning.max(1) * 2;
+    }
+
+    /// What is known, the latest first, and how many of them are news. They count as told.
+    fn tell(&mut self, written_at: u64) -> (Vec<Arrival>, usize) {
+        let newest = self.kept.iter().map(|arrival| arrival.number).max();
+        if let Some(skipped) = self.largest_skipped.take()
+            && newest < Some(skipped.number)
+        {
+            self.insert_in_time(skipped);
+        }
+        let age = |arrival: &ArrivedAt| written_at.saturating_sub(arrival.at);
+        let arrivals: Vec<Arrival> = self
+            .kept
+            .iter()
+            .rev()
+            .map(|arrival| Arrival { number: arrival.number, age: age(arrival) })
+            .take_while(|arrival| arrival.age < AGE_END)
+            .collect();
+        let fresh = self.fresh.min(arrivals.len());
+        (self.fresh, self.thinning, self.skipped) = (0, 1, 0);
+        (arrivals, fresh)
+    }
+
+    fn insert_in_time(&mut self, arrival: ArrivedAt) {
+        if self.kept.len() == ARRIVALS_MAX {
+            self.kept.pop_front();
+        }
+        let place = self.kept.partition_point(|kept| kept.at <= arrival.at);
+        self.kept.insert(place, arrival);
+        self.fresh = (self.fresh + 1).min(self.kept.len());
     }
 }
 
@@ -169,6 +250,8 @@ impl Received {
 #[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
 mod tests {
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn receive(received: &mut Received, at_ms: u64, start: Instant, number: u64) {
         let now = start + Duration::from_millis(at_ms);
@@ -183,7 +266,7 @@ mod tests {
             receive(&mut received, 0, start, number);
             assert!(!received.is_new(number));
         }
-        let ack = received.take_ack(&Clock::new(start), start).unwrap();
+        let ack = received.take_ack(&Clock::new(start), start).unwrap().ack;
         assert_eq!(ack.ranges, [9..=9, 3..=4, 0..=1]);
         assert_eq!(ack.arrivals.first().unwrap().number, 9);
         assert!(!received.has_news());
@@ -209,21 +292,50 @@ mod tests {
         for number in 0..1000 {
             receive(&mut received, number, start, number);
         }
-        let ack = received.take_ack(&Clock::new(start), start).unwrap();
-        assert!(ack.arrivals.len() <= ARRIVALS_MAX && ack.arrivals.len() >= ARRIVALS_MAX / 2);
+        let report = received.take_ack(&Clock::new(start), start + 2 * SECOND).unwrap();
+        let arrivals = report.ack.arrivals;
+        assert_eq!(arrivals.len(), report.fresh);
+        assert!(arrivals.len() <= ARRIVALS_MAX && arrivals.len() >= ARRIVALS_MAX / 2);
+        assert_eq!(arrivals.first().unwrap().number, 999, "the newest is always timed");
         let steps: Vec<u64> =
-            ack.arrivals.windows(2).map(|pair| pair[0].number - pair[1].number).collect();
+            arrivals.windows(2).skip(1).map(|pair| pair[0].number - pair[1].number).collect();
         assert!(steps.iter().max().unwrap() <= &(steps.iter().min().unwrap() * 3));
     }
 
+    /// AP-70: who lost an acknowledgement finds in the next one what it said.
     #[test]
-    fn memory_is_bounded_and_the_oldest_become_repeats() {
+    fn told_arrivals_are_told_again_behind_the_news() {
+        let (start, mut received) = (Instant::now(), Received::default());
+        for number in 0..5 {
+            receive(&mut received, number, start, number);
+        }
+        received.take_ack(&Clock::new(start), start + SECOND).unwrap();
+        receive(&mut received, 1100, start, 5);
+        let report = received.take_ack(&Clock::new(start), start + 2 * SECOND).unwrap();
+        let arrivals: Vec<(u64, u64)> =
+            report.ack.arrivals.iter().map(|arrival| (arrival.number, arrival.age)).collect();
+        assert_eq!(arrivals[..2], [(5, 9000), (4, 19_960)]);
+        assert_eq!((report.fresh, arrivals.len()), (1, 6));
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_no_news() {
+        let (start, mut received) = (Instant::now(), Received::default());
+        received.record(&Clock::new(start), start, 0, 40, Asks::Nothing);
+        assert!(!received.has_news() && received.due().is_none());
+        receive(&mut received, 0, start, 1);
+        assert!(received.has_news());
+        assert_eq!(received.take_ack(&Clock::new(start), start).unwrap().ack.ranges, [0..=1]);
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_packets_are_missing() {
         let (start, mut received) = (Instant::now(), Received::default());
         for number in 0..2000 {
             receive(&mut received, 0, start, number * 2);
         }
         assert!(received.numbers.len() <= RANGES_KEPT_MAX);
-        assert!(!received.is_new(1));
-        assert!(received.is_new(3997));
+        assert!(received.arrivals.kept.len() <= ARRIVALS_MAX);
+        assert!(received.is_new(1), "what is not acknowledged any more is taken all the same");
     }
 }

@@ -16,11 +16,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::report::PeerReport;
 use super::{Clock, wire_seconds};
 use crate::congestion::Outcome;
 use crate::id::StreamId;
 use crate::num;
-use crate::wire::ack::Ack;
+use crate::wire::ack::{Ack, Arrival};
 
 /// Packets are reordered by at least this much without being lost, in seconds.
 const REORDERING_MIN_S: f64 = 0.003;
@@ -70,10 +71,21 @@ pub(crate) struct AckNews {
     pub(crate) lost_packets: Vec<Outcome>,
     /// Packets that had been found lost and arrived after all.
     pub(crate) late: u64,
+    /// The newest packet that arrived, found lost before or not: a path that has become slower than
+    /// the probe time-out is known by nothing else.
+    newest: Option<Outcome>,
     /// The newest packet's time until this acknowledgement, and how long the peer held it.
     pub(crate) round_trip: Option<(Duration, Duration)>,
     /// The newest key that a packet was sealed with which arrived.
     pub(crate) generation: Option<u32>,
+}
+
+impl AckNews {
+    fn note_newest(&mut self, outcome: Outcome) {
+        if self.newest.is_none_or(|newest| newest.number < outcome.number) {
+            self.newest = Some(outcome);
+        }
+    }
 }
 
 /// An acknowledgement for a packet that was never sent.
@@ -90,13 +102,14 @@ pub(crate) struct SentPackets {
     largest_acked: Option<u64>,
     /// All octets sent on the path.
     position: u64,
+    report: PeerReport,
     /// The two newest one-way delays, up to the difference of the clocks, in seconds.
     delays: [Option<f64>; 2],
     reordering: f64,
 }
 
 impl SentPackets {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             in_flight: BTreeMap::new(),
             ghosts: BTreeMap::new(),
@@ -104,6 +117,7 @@ impl SentPackets {
             next_number: 0,
             largest_acked: None,
             position: 0,
+            report: PeerReport::default(),
             delays: [None; 2],
             reordering: REORDERING_MIN_S,
         }
@@ -120,6 +134,11 @@ impl SentPackets {
 
     pub(crate) const fn octets_in_flight(&self) -> u64 {
         self.octets_in_flight
+    }
+
+    /// Octets of datagrams that the peer says have arrived.
+    pub(crate) const fn octets_arrived(&self) -> u64 {
+        self.report.octets()
     }
 
     pub(crate) fn packets_in_flight(&self) -> usize {
@@ -176,16 +195,17 @@ impl SentPackets {
         if ack.largest >= self.next_number {
             return Err(NeverSent);
         }
+        let times = Times::new(self.report.take(now, ack), ack);
         let mut news = AckNews::default();
         for range in &ack.ranges {
-            self.take_arrived(clock, ack, range.clone().into(), &mut news);
-            self.take_late(clock, ack, range.clone().into(), &mut news);
+            self.take_arrived(clock, &times, range.clone().into(), &mut news);
+            self.take_late(clock, &times, range.clone().into(), &mut news);
         }
         news.acked_packets.sort_unstable_by_key(|packet| packet.number);
         self.follow_delays(&news.acked_packets);
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
-        news.round_trip = round_trip(clock, now, ack, &news.acked_packets);
-        self.find_lost(clock, ack, &mut news);
+        news.round_trip = round_trip(clock, now, &times, news.newest);
+        self.find_lost(clock, &times, &mut news);
         Ok(news)
     }
 
@@ -201,25 +221,34 @@ impl SentPackets {
         lost
     }
 
-    fn take_arrived(&mut self, clock: &Clock, ack: &Ack, range: NumberRange, news: &mut AckNews) {
+    fn take_arrived(
+        &mut self,
+        clock: &Clock,
+        times: &Times,
+        range: NumberRange,
+        news: &mut AckNews,
+    ) {
         let numbers: Vec<u64> =
             self.in_flight.range(range.0..=range.1).map(|(number, _)| *number).collect();
         for number in numbers {
             let Some(packet) = self.in_flight.remove(&number) else { continue };
             self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
-            news.acked_packets.push(outcome(clock, ack, number, &packet));
+            let outcome = outcome(clock, times, number, &packet);
+            news.note_newest(outcome);
+            news.acked_packets.push(outcome);
             news.generation = news.generation.max(Some(packet.generation));
             news.arrived.extend(packet.frames);
         }
     }
 
-    fn take_late(&mut self, clock: &Clock, ack: &Ack, range: NumberRange, news: &mut AckNews) {
+    fn take_late(&mut self, clock: &Clock, times: &Times, range: NumberRange, news: &mut AckNews) {
         let numbers: Vec<u64> =
             self.ghosts.range(range.0..=range.1).map(|(number, _)| *number).collect();
         for number in numbers {
             let Some(packet) = self.ghosts.remove(&number) else { continue };
             news.late = news.late.saturating_add(1);
-            let outcome = outcome(clock, ack, number, &packet);
+            let outcome = outcome(clock, times, number, &packet);
+            news.note_newest(outcome);
             if let (Some(arrived_at), Some(usual)) = (outcome.arrived_at, self.usual_delay()) {
                 let lateness = arrived_at - outcome.sent_at - usual;
                 self.reordering = self.reordering.max(1.05 * lateness.min(REORDERING_MAX_S));
@@ -240,9 +269,9 @@ impl SentPackets {
         Some(last?.max(before.unwrap_or(f64::MIN)))
     }
 
-    fn find_lost(&mut self, clock: &Clock, ack: &Ack, news: &mut AckNews) {
+    fn find_lost(&mut self, clock: &Clock, times: &Times, news: &mut AckNews) {
         let (Some(largest), Some(usual)) = (self.largest_acked, self.usual_delay()) else { return };
-        let written_at = wire_seconds(ack.written_at);
+        let written_at = times.written_at;
         let overdue = |packet: &SentPacket| {
             written_at >= clock.seconds(packet.sent_at) + usual + self.reordering
         };
@@ -255,7 +284,7 @@ impl SentPackets {
         for number in numbers {
             let Some(packet) = self.in_flight.remove(&number) else { continue };
             self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
-            news.lost_packets.push(outcome(clock, ack, number, &packet));
+            news.lost_packets.push(outcome(clock, times, number, &packet));
             news.lost.extend(packet.frames.iter().cloned());
             self.ghosts.insert(number, packet);
         }
@@ -284,36 +313,57 @@ impl From<std::ops::RangeInclusive<u64>> for NumberRange {
     }
 }
 
-fn outcome(clock: &Clock, ack: &Ack, number: u64, packet: &SentPacket) -> Outcome {
-    let arrival = ack.arrivals.binary_search_by(|arrival| number.cmp(&arrival.number));
-    let arrival = arrival.ok().and_then(|index| ack.arrivals.get(index));
+/// The times that an acknowledgement tells, in seconds on the peer's clock.
+#[derive(Debug)]
+struct Times {
+    written_at: f64,
+    /// When packets arrived, by their numbers, smallest first.
+    arrived: Vec<(u64, f64)>,
+}
+
+impl Times {
+    fn new(written_at: u64, ack: &Ack) -> Self {
+        let at = |arrival: &Arrival| wire_seconds(written_at) - wire_seconds(arrival.age);
+        let mut arrived: Vec<(u64, f64)> =
+            ack.arrivals.iter().map(|arrival| (arrival.number, at(arrival))).collect();
+        arrived.sort_unstable_by_key(|(number, _)| *number);
+        Self { written_at: wire_seconds(written_at), arrived }
+    }
+
+    fn arrived_at(&self, number: u64) -> Option<f64> {
+        let index = self.arrived.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.arrived.get(index).map(|(_, at)| *at)
+    }
+}
+
+fn outcome(clock: &Clock, times: &Times, number: u64, packet: &SentPacket) -> Outcome {
     Outcome {
         number,
         sent_at: clock.seconds(packet.sent_at),
         octets: num::to_f64(packet.octets),
         position: num::to_f64(packet.position),
-        arrived_at: arrival.map(|arrival| wire_seconds(arrival.at)),
+        arrived_at: times.arrived_at(number),
     }
 }
 
 fn round_trip(
     clock: &Clock,
     now: Instant,
-    ack: &Ack,
-    acked: &[Outcome],
+    times: &Times,
+    newest: Option<Outcome>,
 ) -> Option<(Duration, Duration)> {
-    let newest = acked.last()?;
+    let newest = newest?;
     let arrived_at = newest.arrived_at?;
-    let held = num::seconds(wire_seconds(ack.written_at) - arrived_at);
+    let held = num::seconds(times.written_at - arrived_at);
     let answered_after = num::seconds(clock.seconds(now) - newest.sent_at);
     Some((answered_after, held))
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use super::*;
-    use crate::wire::ack::Arrival;
 
     const DELAY_MS: u64 = 100;
 
@@ -334,16 +384,15 @@ mod tests {
 
         /// An acknowledgement of single packets, written at `at_ms`, read a delay later.
         fn ack(&mut self, at_ms: u64, numbers: &[(u64, u64)]) -> AckNews {
-            let written_at = at_ms * 10;
             let mut arrivals: Vec<Arrival> = numbers
                 .iter()
-                .map(|&(number, arrived_ms)| Arrival { number, at: arrived_ms * 10 })
+                .map(|&(number, arrived_ms)| Arrival { number, age: (at_ms - arrived_ms) * 10 })
                 .collect();
             arrivals.sort_by_key(|arrival| std::cmp::Reverse(arrival.number));
             let ranges = arrivals.iter().map(|arrival| arrival.number..=arrival.number).collect();
-            let largest = arrivals[0].number;
+            let (largest, written_at) = (arrivals[0].number, at_ms as u32 * 10);
             let now = self.start + Duration::from_millis(at_ms + DELAY_MS);
-            let ack = Ack { largest, written_at, ranges, arrivals };
+            let ack = Ack { epoch: None, largest, written_at, octets: 0, ranges, arrivals };
             self.sent.handle_ack(&Clock::new(self.start), now, &ack).unwrap()
         }
     }
@@ -384,7 +433,8 @@ mod tests {
     fn an_acknowledgement_of_the_future_is_refused() {
         let mut link = Link::new();
         link.send(0);
-        let ack = Ack { largest: 1, written_at: 0, ranges: vec![0..=1], arrivals: vec![] };
+        let (ranges, arrivals) = (vec![0..=1], vec![]);
+        let ack = Ack { epoch: None, largest: 1, written_at: 0, octets: 0, ranges, arrivals };
         let answer = link.sent.handle_ack(&Clock::new(link.start), link.start, &ack);
         assert_eq!(answer.unwrap_err(), NeverSent);
     }

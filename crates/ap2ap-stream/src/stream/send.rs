@@ -15,6 +15,7 @@ use rangemap::RangeSet;
 use crate::error::WriteError;
 use crate::id::ErrorCode;
 use crate::num;
+use crate::wire::frame::STREAM_OCTETS_MAX;
 
 /// The sending half of a stream.
 #[derive(Debug)]
@@ -242,7 +243,7 @@ impl SendHalf {
 
     /// The peer allows more.
     pub(crate) fn raise_max(&mut self, max: u64) {
-        self.max = self.max.max(max);
+        self.max = self.max.max(max.min(STREAM_OCTETS_MAX));
     }
 
     /// The reset frame to send, if one is due: its code and the stream's final size.

@@ -1,17 +1,24 @@
 //! The acknowledgement frame: what arrived, when, and when this was written.
 //!
 //! ```text
+//!   [epoch]          varint   the path whose packets these are (type 0x0b; 0x03: the one this is on)
 //!   largest          varint   the largest packet number received
-//!   written at       varint   the receiver's clock, in units of 100 µs since its start
-//!   range count      varint   ranges after the first
+//!   written at       24 bits  the receiver's clock, in units of 100 µs
+//!   octets           32 bits  octets of all datagrams received on the path
+//!   counts           varint   64 x ranges after the first + arrivals
 //!   first range      varint   numbers below `largest` that arrived without a gap
 //!     gap, range     varints  missing numbers less one; present numbers less one     (repeated)
-//!   arrival count    varint
-//!     back, age      varints  number = largest - back; arrived `age` before `written at`
+//!     back, earlier  varints  numbers back and time earlier than the arrival before  (repeated)
 //! ```
 //!
-//! Arrival times are what the sender learns the relay's rate from (docs/wire.md): the clocks need
-//! not agree, they only must not drift apart within seconds.
+//! Arrivals run from the latest to the earliest, and each is told by its distance from the one before;
+//! the first by its distance from `largest` and `written at`. Packets overtake each other, so `back`
+//! has a sign (0, -1, 1, -2, 2 … are 0, 1, 2, 3, 4 …). In a stream of packets without a gap an arrival
+//! takes two or three octets.
+//!
+//! `written at` and `octets` are the low bits of longer counters: `recovery::report` completes them.
+//! Arrival times are what the sender learns the relay's rate from: the two clocks need not agree,
+//! they only must not drift apart within seconds.
 
 use std::ops::RangeInclusive;
 
@@ -23,112 +30,163 @@ use crate::num;
 /// At most this many ranges are written: older gaps have been repaired or given up long before.
 pub(crate) const RANGES_MAX: usize = 16;
 
-/// At most this many arrival times are written: thinner samples suffice for a rate.
+/// AP-71: at most this many arrival times are written: thinner samples suffice for a rate.
 pub(crate) const ARRIVALS_MAX: usize = 32;
 
-/// One datagram's arrival, on the receiver's clock.
+/// A range says no more packets than may be in flight: two octets, however long the connection lasts.
+const RANGE_PACKETS_MAX: u64 = 1 << 14;
+
+/// Ages are below this, some 28 minutes: `written at` has no more bits either.
+pub(crate) const AGE_END: u64 = 1 << WRITTEN_AT_BITS;
+
+/// Bits of the receiver's clock that are written.
+pub(crate) const WRITTEN_AT_BITS: u32 = 24;
+
+/// Epochs are below this: the nonce has 24 bits for them.
+const EPOCH_END: u64 = 1 << 24;
+
+/// One datagram's arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub(crate) number: u64,
-    /// Units of 100 µs since the receiver's start.
-    pub(crate) at: u64,
+    /// Units of 100 µs before the acknowledgement was written.
+    pub(crate) age: u64,
 }
 
-/// An acknowledgement, parsed. Ranges and arrivals run from the newest number to the oldest.
+/// An acknowledgement, as it is written. Ranges run from the newest number to the oldest, arrivals
+/// from the latest to the earliest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ack {
+    /// The epoch of the path whose packets these are, if it is not the path that this travels on.
+    pub(crate) epoch: Option<u32>,
     pub(crate) largest: u64,
-    /// Units of 100 µs since the receiver's start.
-    pub(crate) written_at: u64,
+    /// The low [`WRITTEN_AT_BITS`] of the receiver's clock, in units of 100 µs.
+    pub(crate) written_at: u32,
+    /// The low 32 bits of the count of octets received.
+    pub(crate) octets: u32,
     pub(crate) ranges: Vec<RangeInclusive<u64>>,
     pub(crate) arrivals: Vec<Arrival>,
 }
 
 impl Ack {
-    /// Reads what follows the frame's type octet.
+    /// Reads what follows the type octet of a frame that names an epoch.
+    pub(crate) fn read_with_epoch(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let epoch = reader.varint()?;
+        if epoch >= EPOCH_END {
+            return Err(Malformed);
+        }
+        let epoch = u32::try_from(epoch).map_err(|_| Malformed)?;
+        Ok(Self { epoch: Some(epoch), ..Self::read(reader)? })
+    }
+
+    /// Reads what follows the type octet of a frame without an epoch.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let largest = reader.varint()?;
-        let written_at = reader.varint()?;
-        let range_count = num::to_usize(reader.varint()?);
-        if range_count >= RANGES_MAX {
+        let written_at = read_fixed(reader, WRITTEN_AT_LEN)?;
+        let octets = read_fixed(reader, OCTETS_LEN)?;
+        let counts = reader.varint()?;
+        let (more_ranges, arrivals) = (num::to_usize(counts >> 6), num::to_usize(counts & 0x3f));
+        if more_ranges >= RANGES_MAX || arrivals > ARRIVALS_MAX {
             return Err(Malformed);
         }
-        let ranges = read_ranges(reader, largest, range_count)?;
-        let arrival_count = num::to_usize(reader.varint()?);
-        if arrival_count > ARRIVALS_MAX {
-            return Err(Malformed);
-        }
-        let mut arrivals = Vec::with_capacity(arrival_count);
-        for _ in 0..arrival_count {
-            let number = largest.checked_sub(reader.varint()?).ok_or(Malformed)?;
-            let at = written_at.checked_sub(reader.varint()?).ok_or(Malformed)?;
-            arrivals.push(Arrival { number, at });
-        }
-        Ok(Self { largest, written_at, ranges, arrivals })
+        let ranges = read_ranges(reader, largest, more_ranges)?;
+        let arrivals = read_arrivals(reader, largest, arrivals)?;
+        Ok(Self { epoch: None, largest, written_at, octets, ranges, arrivals })
     }
 
-    /// Writes what follows the frame's type octet, as much of it as fits: the oldest ranges and
-    /// arrivals are left out first. The caller has made sure of [`ACK_LEN_MIN`] octets of room,
-    /// the type octet included.
+    /// Writes what follows the type octet, as much of it as fits: the oldest ranges and arrivals are
+    /// left out first. The caller has made sure of [`ACK_LEN_MIN`] octets of room, the type included.
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        if let Some(epoch) = self.epoch {
+            writer.varint(u64::from(epoch));
+        }
         writer.varint(self.largest);
-        writer.varint(self.written_at);
-        let mut room = writer.room().saturating_sub(COUNTS_LEN);
-        let ranges = self.fitting_ranges(&mut room);
-        writer.varint(num::len_u64(ranges.len().saturating_sub(1)));
-        let mut lowest = self.largest;
-        for (index, range) in ranges.iter().enumerate() {
+        write_fixed(writer, self.written_at, WRITTEN_AT_LEN);
+        write_fixed(writer, self.octets, OCTETS_LEN);
+        let mut room = writer.room().saturating_sub(COUNTS_LEN_MAX);
+        let ranges = fitting(self.range_fields().take(RANGES_MAX), &mut room, 1);
+        let arrivals = fitting(self.arrival_fields().take(ARRIVALS_MAX), &mut room, 0);
+        let more_ranges = num::len_u64(ranges.saturating_sub(1));
+        writer.varint((more_ranges << 6) | num::len_u64(arrivals));
+        for (index, (gap, more)) in self.range_fields().take(ranges).enumerate() {
             if index > 0 {
-                writer.varint(lowest.saturating_sub(*range.end()).saturating_sub(2));
+                writer.varint(gap);
             }
-            writer.varint(range.end().saturating_sub(*range.start()));
-            lowest = *range.start();
+            writer.varint(more);
         }
-        let arrivals = self.fitting_arrivals(&mut room);
-        writer.varint(num::len_u64(arrivals.len()));
-        for arrival in arrivals {
-            writer.varint(self.largest.saturating_sub(arrival.number));
-            writer.varint(self.written_at.saturating_sub(arrival.at));
+        for (back, earlier) in self.arrival_fields().take(arrivals) {
+            writer.varint(back);
+            writer.varint(earlier);
         }
     }
 
-    fn fitting_ranges(&self, room: &mut usize) -> &[RangeInclusive<u64>] {
-        let mut lowest = self.largest;
-        let mut fitting = 0;
-        for range in self.ranges.iter().take(RANGES_MAX) {
-            let gap = lowest.saturating_sub(*range.end());
-            let len = varint::len(gap) + varint::len(range.end().saturating_sub(*range.start()));
-            if fitting > 0 && len > *room {
-                break;
-            }
-            *room = room.saturating_sub(len);
-            lowest = *range.start();
-            fitting += 1;
-        }
-        self.ranges.get(..fitting).unwrap_or_default()
+    /// Room that the whole frame needs, type included, with all ranges and so many arrivals: its
+    /// length, or two octets more.
+    pub(crate) fn room_for(&self, arrivals: usize) -> usize {
+        let epoch = self.epoch.map_or(0, |epoch| varint::len(u64::from(epoch)));
+        let fixed = 1 + epoch + varint::len(self.largest) + WRITTEN_AT_LEN + OCTETS_LEN;
+        let of_pair = |(one, other): (u64, u64)| varint::len(one) + varint::len(other);
+        let ranges: usize = self.range_fields().take(RANGES_MAX).map(of_pair).sum();
+        let arrivals: usize = self.arrival_fields().take(arrivals).map(of_pair).sum();
+        fixed + COUNTS_LEN_MAX + ranges + arrivals
     }
 
-    fn fitting_arrivals(&self, room: &mut usize) -> &[Arrival] {
-        let mut fitting = 0;
-        for arrival in self.arrivals.iter().take(ARRIVALS_MAX) {
-            let back = self.largest.saturating_sub(arrival.number);
-            let age = self.written_at.saturating_sub(arrival.at);
-            let len = varint::len(back) + varint::len(age);
-            if len > *room {
-                break;
-            }
-            *room = room.saturating_sub(len);
-            fitting += 1;
-        }
-        self.arrivals.get(..fitting).unwrap_or_default()
+    /// The gap before each range, which the first one does not have, and its packets less one.
+    fn range_fields(&self) -> impl Iterator<Item = (u64, u64)> {
+        let mut lowest = self.largest.saturating_add(2);
+        self.ranges.iter().map(move |range| {
+            let gap = lowest.saturating_sub(*range.end()).saturating_sub(2);
+            lowest = *range.start();
+            let more = range.end().saturating_sub(*range.start());
+            (gap, more.min(RANGE_PACKETS_MAX - 1))
+        })
+    }
+
+    fn arrival_fields(&self) -> impl Iterator<Item = (u64, u64)> {
+        let (mut number, mut age) = (self.largest, 0);
+        self.arrivals.iter().map(move |arrival| {
+            let back = if arrival.number <= number {
+                (number - arrival.number) << 1
+            } else {
+                ((arrival.number - number - 1) << 1) | 1
+            };
+            let earlier = arrival.age.saturating_sub(age);
+            (number, age) = (arrival.number, arrival.age);
+            (back, earlier)
+        })
     }
 }
 
-/// Room for the two counts.
-const COUNTS_LEN: usize = 2;
+const WRITTEN_AT_LEN: usize = 3;
+const OCTETS_LEN: usize = 4;
+/// 64 x 15 + 32 is a varint of two octets.
+const COUNTS_LEN_MAX: usize = 2;
 
-/// An acknowledgement of one range without arrivals fits into this: type, three varints, two counts.
-pub(crate) const ACK_LEN_MIN: usize = 1 + 3 * 8 + COUNTS_LEN;
+/// An acknowledgement of one range without arrivals fits into this: the type, an epoch, and so on.
+pub(crate) const ACK_LEN_MIN: usize = 1 + 4 + 8 + WRITTEN_AT_LEN + OCTETS_LEN + COUNTS_LEN_MAX + 8;
+
+/// How many of the pairs fit; the first `at_least` of them do by what the caller has made sure of.
+fn fitting(pairs: impl Iterator<Item = (u64, u64)>, room: &mut usize, at_least: usize) -> usize {
+    let mut count = 0;
+    for (one, other) in pairs {
+        let len = varint::len(one) + varint::len(other);
+        if count >= at_least && len > *room {
+            break;
+        }
+        *room = room.saturating_sub(len);
+        count += 1;
+    }
+    count
+}
+
+fn read_fixed(reader: &mut Reader<'_>, len: usize) -> Result<u32, Malformed> {
+    Ok(reader.octets(len)?.iter().fold(0, |value, octet| (value << 8) | u32::from(*octet)))
+}
+
+fn write_fixed(writer: &mut Writer<'_>, value: u32, len: usize) {
+    let octets = value.to_be_bytes();
+    writer.octets(octets.get(4_usize.saturating_sub(len)..).unwrap_or_default());
+}
 
 fn read_ranges(
     reader: &mut Reader<'_>,
@@ -147,41 +205,61 @@ fn read_ranges(
     Ok(ranges)
 }
 
+fn read_arrivals(
+    reader: &mut Reader<'_>,
+    largest: u64,
+    count: usize,
+) -> Result<Vec<Arrival>, Malformed> {
+    let mut arrivals = Vec::with_capacity(count);
+    let (mut number, mut age) = (largest, 0_u64);
+    for _ in 0..count {
+        let back = reader.varint()?;
+        number = if back & 1 == 0 {
+            number.checked_sub(back >> 1).ok_or(Malformed)?
+        } else {
+            number.checked_add((back >> 1) + 1).ok_or(Malformed)?
+        };
+        age = age.checked_add(reader.varint()?).ok_or(Malformed)?;
+        if number > largest || age >= AGE_END {
+            return Err(Malformed);
+        }
+        arrivals.push(Arrival { number, age });
+    }
+    Ok(arrivals)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Acknowledgements as a receiver makes them: disjoint falling ranges, arrivals within them.
+    /// Acknowledgements as a receiver makes them: disjoint falling ranges, arrivals within them, some
+    /// overtaken by others.
     pub(crate) fn any_ack() -> impl Strategy<Value = Ack> {
         let steps = prop::collection::vec((0..200_u64, 0..300_u64), 1..=RANGES_MAX);
-        let ages = prop::collection::vec(0..60_000_u64, 0..=ARRIVALS_MAX);
-        (1_000_000..1_u64 << 39, steps, ages).prop_map(|(largest, steps, ages)| {
-            let mut ranges = Vec::new();
-            let mut top = largest;
-            for (len, gap) in steps {
-                let start = top.saturating_sub(len);
-                ranges.push(start..=top);
-                top = start.saturating_sub(gap + 2);
-            }
-            let numbers = ranges.clone().into_iter().flatten_rev();
-            let written_at = 100_000;
-            let arrivals = ages
-                .into_iter()
-                .zip(numbers)
-                .map(|(age, number)| Arrival { number, at: written_at - age })
-                .collect();
-            Ack { largest, written_at, ranges, arrivals }
-        })
+        let times = prop::collection::vec((0..9000_u64, 0..40_u64), 0..=ARRIVALS_MAX);
+        let counters = (prop::option::of(0..1_u32 << 24), 0..1_u32 << 24, any::<u32>());
+        (1_000_000..1_u64 << 39, steps, times, counters).prop_map(
+            |(largest, steps, times, counters)| {
+                let mut ranges = Vec::new();
+                let mut top = largest;
+                for (len, gap) in steps {
+                    let start = top.saturating_sub(len);
+                    ranges.push(start..=top);
+                    top = start.saturating_sub(gap + 2);
+                }
+                let mut age = 0;
+                let mut arrival = |(earlier, back): (u64, u64)| {
+                    age += earlier;
+                    Arrival { number: largest - back, age }
+                };
+                let arrivals = times.into_iter().map(&mut arrival).collect();
+                let (epoch, written_at, octets) = counters;
+                Ack { epoch, largest, written_at, octets, ranges, arrivals }
+            },
+        )
     }
-
-    trait FlattenRev: Iterator<Item = RangeInclusive<u64>> + Sized {
-        fn flatten_rev(self) -> impl Iterator<Item = u64> {
-            self.flat_map(Iterator::rev)
-        }
-    }
-    impl<I: Iterator<Item = RangeInclusive<u64>>> FlattenRev for I {}
 
     fn written(ack: &Ack, room: usize) -> Vec<u8> {
         let mut buf = vec![0; room];
@@ -192,36 +270,80 @@ pub(crate) mod tests {
         buf
     }
 
+    fn read(ack: &Ack, octets: &[u8]) -> (Result<Ack, Malformed>, bool) {
+        let mut reader = Reader::new(octets);
+        let read = if ack.epoch.is_some() { Ack::read_with_epoch } else { Ack::read };
+        (read(&mut reader), reader.is_empty())
+    }
+
     proptest! {
         #[test]
         fn round_trips_when_there_is_room(ack in any_ack()) {
             let octets = written(&ack, 1024);
-            let mut reader = Reader::new(&octets);
-            prop_assert_eq!(Ack::read(&mut reader), Ok(ack));
-            prop_assert!(reader.is_empty());
+            let room = ack.room_for(ack.arrivals.len());
+            prop_assert!((octets.len() + 1..=octets.len() + 3).contains(&room));
+            prop_assert_eq!(&written(&ack, room - 1), &octets);
+            prop_assert_eq!(read(&ack, &octets), (Ok(ack), true));
         }
 
         #[test]
         fn little_room_leaves_out_the_oldest(ack in any_ack(), room in ACK_LEN_MIN..200) {
             let octets = written(&ack, room);
-            let read = Ack::read(&mut Reader::new(&octets)).unwrap();
+            let read = read(&ack, &octets).0.unwrap();
             prop_assert!(ack.ranges.starts_with(&read.ranges));
             prop_assert!(ack.arrivals.starts_with(&read.arrivals));
         }
 
         #[test]
-        fn the_least_room_holds_any_range(largest in 0..1_u64 << 61, at in 0..1_u64 << 61) {
-            let ack = Ack { largest, written_at: at, ranges: vec![0..=largest], arrivals: vec![] };
+        fn the_least_room_holds_any_range(largest in 0..1_u64 << 61, more in 0..RANGE_PACKETS_MAX) {
+            let ranges = vec![largest.saturating_sub(more)..=largest];
+            let (epoch, arrivals) = (Some((1 << 24) - 1), vec![]);
+            let ack = Ack { epoch, largest, written_at: 0xff_ffff, octets: 7, ranges, arrivals };
             let octets = written(&ack, ACK_LEN_MIN - 1);
-            prop_assert_eq!(Ack::read(&mut Reader::new(&octets)), Ok(ack));
+            prop_assert_eq!(read(&ack, &octets), (Ok(ack), true));
         }
 
         #[test]
         fn no_prefix_is_a_frame(ack in any_ack()) {
             let octets = written(&ack, 1024);
             for cut in 0..octets.len() {
-                prop_assert_eq!(Ack::read(&mut Reader::new(&octets[..cut])), Err(Malformed));
+                prop_assert_eq!(read(&ack, &octets[..cut]).0, Err(Malformed));
             }
         }
+    }
+
+    /// AP-71: what a receiver of bulk says about each datagram is two or three octets long.
+    #[test]
+    fn an_arrival_without_a_gap_takes_three_octets() {
+        let arrivals = (0..10).map(|back| Arrival { number: 100 - back, age: back * 4000 });
+        let ack = Ack {
+            epoch: None,
+            largest: 100,
+            written_at: 9,
+            octets: 9,
+            ranges: vec![0..=100],
+            arrivals: arrivals.collect(),
+        };
+        assert_eq!(written(&ack, 200).len(), 2 + 3 + 4 + 1 + 2 + 2 + 9 * 3);
+    }
+
+    /// AP-50: what a receiver cannot have seen is malformed.
+    #[test]
+    fn refuses_numbers_above_the_largest_and_ages_beyond_the_clock() {
+        let frame = |back: u64, earlier: u64| {
+            let mut buf = [0; 64];
+            let mut writer = Writer::new(&mut buf);
+            writer.varint(9);
+            writer.octets(&[0; WRITTEN_AT_LEN + OCTETS_LEN]);
+            for field in [1, 9, back, earlier] {
+                writer.varint(field);
+            }
+            let len = writer.len();
+            Ack::read(&mut Reader::new(&buf[..len]))
+        };
+        assert!(frame(0, AGE_END - 1).is_ok() && frame(18, 0).is_ok());
+        assert_eq!(frame(1, 0), Err(Malformed), "number 10");
+        assert_eq!(frame(20, 0), Err(Malformed), "number -1");
+        assert_eq!(frame(0, AGE_END), Err(Malformed));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) const REASON_LEN_MAX: usize = 100;
 const PADDING: u8 = 0x00;
 const PING: u8 = 0x01;
 const ACK: u8 = 0x03;
+const ACK_OF_EPOCH: u8 = 0x0b;
 const RESET: u8 = 0x04;
 const STOP: u8 = 0x05;
 const MAX_DATA: u8 = 0x06;
@@ -21,10 +22,22 @@ const MAX_STREAM_DATA: u8 = 0x07;
 const MAX_STREAMS: u8 = 0x08;
 const CLOSE: u8 = 0x09;
 const PATH_LEAVE: u8 = 0x0a;
-/// The low bits of a stream frame's type: 1 = last of the stream, 2 = has a length field.
-const STREAM: u8 = 0x10;
-const STREAM_FIN: u8 = 0x01;
-const STREAM_LEN: u8 = 0x02;
+/// A stream frame's type says what follows:
+///
+/// ```text
+///   1 F L O O I I I    F    the stream ends with this piece
+///                      L    a length field; without it, the data reaches to the packet's end
+///                      OO   octets of the offset: 0 (the offset is zero), 2, 4 or 6
+///                      III  the stream's number; 7: a varint of it follows
+/// ```
+const STREAM: u8 = 0x80;
+const STREAM_FIN: u8 = 0x40;
+const STREAM_LEN: u8 = 0x20;
+const STREAM_OFFSET_SHIFT: u32 = 3;
+const STREAM_ID_BITS: u8 = 0x07;
+
+/// A stream carries no more octets: every offset, its end's as well, has at most 48 bits.
+pub(crate) const STREAM_OCTETS_MAX: u64 = (1 << 48) - 1;
 
 /// One frame, its octets borrowed from the datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +90,7 @@ impl<'a> Frame<'a> {
             PADDING => Frame::Padding,
             PING => Frame::Ping,
             ACK => Frame::Ack(Ack::read(reader)?),
+            ACK_OF_EPOCH => Frame::Ack(Ack::read_with_epoch(reader)?),
             RESET => Frame::Reset {
                 id: read_id(reader)?,
                 code: read_code(reader)?,
@@ -95,7 +109,8 @@ impl<'a> Frame<'a> {
                 }
                 Frame::Close { code, reason: reader.octets(len)? }
             }
-            _ if kind & !(STREAM_FIN | STREAM_LEN) == STREAM => read_stream(reader, kind)?,
+            _ if kind & STREAM != 0 => read_stream(reader, kind)?,
+            // AP-50
             _ => return Err(Malformed),
         };
         Ok(frame)
@@ -107,7 +122,7 @@ impl<'a> Frame<'a> {
             Frame::Padding => writer.u8(PADDING),
             Frame::Ping => writer.u8(PING),
             Frame::Ack(ack) => {
-                writer.u8(ACK);
+                writer.u8(if ack.epoch.is_some() { ACK_OF_EPOCH } else { ACK });
                 ack.write(writer);
             }
             Frame::Stream { id, offset, data, fin } => {
@@ -172,7 +187,7 @@ pub(crate) struct StreamHeader {
 impl StreamHeader {
     /// How many octets of data fit behind this header into `room`.
     pub(crate) const fn data_room(&self, room: usize) -> usize {
-        let fixed = 1 + varint::len(self.id.to_wire()) + varint::len(self.offset);
+        let fixed = 1 + self.id_len() + offset_len(self.offset);
         room.saturating_sub(fixed)
     }
 
@@ -180,7 +195,9 @@ impl StreamHeader {
     /// room exactly; otherwise there is one, and the answer is true.
     pub(crate) fn write(&self, writer: &mut Writer<'_>, len: usize, fin: bool) -> bool {
         let fills_room = self.data_room(writer.room()) == len;
-        let mut kind = STREAM;
+        let offset_len = offset_len(self.offset);
+        let id_bits = u8::try_from(self.id.to_wire()).unwrap_or(u8::MAX).min(STREAM_ID_BITS);
+        let mut kind = STREAM | offset_bits(offset_len) | id_bits;
         if fin {
             kind |= STREAM_FIN;
         }
@@ -188,12 +205,21 @@ impl StreamHeader {
             kind |= STREAM_LEN;
         }
         writer.u8(kind);
-        writer.varint(self.id.to_wire());
-        writer.varint(self.offset);
+        if id_bits == STREAM_ID_BITS {
+            writer.varint(self.id.to_wire());
+        }
+        let offset = self.offset.to_be_bytes();
+        writer.octets(offset.get(8_usize.saturating_sub(offset_len)..).unwrap_or_default());
         if !fills_room {
             writer.varint(num::len_u64(len));
         }
         !fills_room
+    }
+
+    /// Octets of the number's own field.
+    const fn id_len(&self) -> usize {
+        let id = self.id.to_wire();
+        if id < 7 { 0 } else { varint::len(id) } // 7 is STREAM_ID_BITS
     }
 
     /// How many of `available` octets to put into `room`: as many as fit, with the length field
@@ -222,8 +248,13 @@ fn read_code(reader: &mut Reader<'_>) -> Result<ErrorCode, Malformed> {
 }
 
 fn read_stream<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<Frame<'a>, Malformed> {
-    let id = read_id(reader)?;
-    let offset = reader.varint()?;
+    let id = match kind & STREAM_ID_BITS {
+        STREAM_ID_BITS => read_id(reader)?,
+        short => StreamId::from_wire(u64::from(short)),
+    };
+    let offset_len = 2 * usize::from((kind >> STREAM_OFFSET_SHIFT) & 0x03);
+    let octets = reader.octets(offset_len)?;
+    let offset = octets.iter().fold(0_u64, |offset, octet| (offset << 8) | u64::from(*octet));
     let data = if kind & STREAM_LEN == 0 {
         reader.rest()
     } else {
@@ -231,10 +262,31 @@ fn read_stream<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<Frame<'a>, Malfo
         reader.octets(len)?
     };
     let end = offset.checked_add(num::len_u64(data.len())).ok_or(Malformed)?;
-    if end > varint::VARINT_MAX {
+    if end > STREAM_OCTETS_MAX {
         return Err(Malformed);
     }
     Ok(Frame::Stream { id, offset, data, fin: kind & STREAM_FIN != 0 })
+}
+
+/// Octets that an offset takes in a stream frame.
+const fn offset_len(offset: u64) -> usize {
+    match offset {
+        0 => 0,
+        1..=0xffff => 2,
+        0x1_0000..=0xffff_ffff => 4,
+        _ => 6,
+    }
+}
+
+/// The bits of a stream frame's type that say how long its offset is.
+const fn offset_bits(offset_len: usize) -> u8 {
+    let pairs = match offset_len {
+        0 => 0,
+        1..=2 => 1,
+        3..=4 => 2,
+        _ => 3,
+    };
+    pairs << STREAM_OFFSET_SHIFT
 }
 
 #[cfg(test)]
@@ -249,7 +301,11 @@ mod tests {
     }
 
     fn any_id() -> impl Strategy<Value = StreamId> {
-        (0..1_u64 << 40).prop_map(StreamId::from_wire)
+        prop_oneof![0..10_u64, 0..1_u64 << 40].prop_map(StreamId::from_wire)
+    }
+
+    fn any_offset() -> impl Strategy<Value = u64> {
+        prop_oneof![Just(0), 0..1_u64 << 17, 0..1_u64 << 33, 0..STREAM_OCTETS_MAX - 300]
     }
 
     fn check_round_trip(frame: &Frame<'_>, room: usize) {
@@ -284,7 +340,7 @@ mod tests {
 
         #[test]
         fn stream_frames_round_trip_with_and_without_a_length(
-            id in any_id(), offset in 0..1_u64 << 60, fin: bool,
+            id in any_id(), offset in any_offset(), fin: bool,
             data in prop::collection::vec(any::<u8>(), 0..300), room in 30..400_usize,
         ) {
             let header = StreamHeader { id, offset };
@@ -306,13 +362,23 @@ mod tests {
 
     #[test]
     fn a_stream_that_would_end_past_the_largest_offset_is_malformed() {
-        let mut buf = [0; 64];
-        let mut writer = Writer::new(&mut buf);
-        writer.u8(STREAM);
-        writer.varint(0);
-        writer.varint(varint::VARINT_MAX);
-        writer.u8(b'x');
-        let len = writer.len();
-        assert_eq!(Frame::read(&mut Reader::new(&buf[..len])), Err(Malformed));
+        let frame = |low: u8, data: &[u8]| {
+            let head = [STREAM | 3 << STREAM_OFFSET_SHIFT, 0xff, 0xff, 0xff, 0xff, 0xff, low];
+            let octets = [&head[..], data].concat();
+            Frame::read(&mut Reader::new(&octets)).map(|_| ())
+        };
+        assert_eq!(frame(0xff, b""), Ok(()));
+        assert_eq!(frame(0xfe, b"x"), Ok(()));
+        assert_eq!(frame(0xff, b"x"), Err(Malformed));
+    }
+
+    /// The first request's frame: what stands before its octets is one octet.
+    #[test]
+    fn a_first_piece_that_fills_its_packet_has_a_header_of_one_octet() {
+        let mut buf = [0; 101];
+        let frame =
+            Frame::Stream { id: StreamId::from_wire(6), offset: 0, data: &[b'x'; 100], fin: true };
+        frame.write(&mut Writer::new(&mut buf));
+        assert_eq!(buf[0], 0b1100_0110);
     }
 }
