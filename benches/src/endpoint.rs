@@ -76,6 +76,8 @@ pub struct Endpoint {
     pinger: Option<(StreamId, Duration, Instant)>,
     unsent_pings: Vec<u8>,
     echoed: usize,
+    /// When datagrams left that hold an acknowledgement and nothing else, and their octets.
+    pub acks_alone: Vec<(Instant, usize)>,
     /// The bulk octets did not match the pattern, or the connection closed: never expected.
     pub fault: Option<String>,
 }
@@ -94,6 +96,7 @@ impl Endpoint {
             pinger: None,
             unsent_pings: Vec::new(),
             echoed: 0,
+            acks_alone: Vec::new(),
             fault: None,
         }
     }
@@ -291,6 +294,7 @@ impl Node for Endpoint {
     fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         self.advance_pinger(now);
         let mut datagram = [0; DATAGRAM_MAX];
+        let acks_before = self.connection.stats().acks_sent_alone;
         loop {
             match self.connection.poll_output(now, &mut datagram) {
                 Output::Event(event) => self.handle_event(now, event),
@@ -303,6 +307,9 @@ impl Node for Endpoint {
                             armour::encode(octets, &mut text);
                             buf.extend_from_slice(text.as_bytes());
                         }
+                    }
+                    if self.connection.stats().acks_sent_alone > acks_before {
+                        self.acks_alone.push((now, len));
                     }
                     self.wait = Some(now);
                     return true;

@@ -6,4 +6,4 @@ pub mod endpoint;
 pub mod run;
 
 pub use endpoint::{Endpoint, Handler, Ping};
-pub use run::{Load, Outcome, Run};
+pub use run::{AckAlone, Load, Outcome, Run};

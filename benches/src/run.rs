@@ -52,10 +52,21 @@ pub struct Outcome {
     pub pings_ms: Vec<f64>,
     /// When bulk octets arrived, since the start.
     pub deliveries: Vec<(Duration, u64)>,
+    /// The acknowledgements that the client and the bridge sent alone.
+    pub acks_alone: (Vec<AckAlone>, Vec<AckAlone>),
     /// The client's and the bridge's counters.
     pub stats: (Stats, Stats),
     /// What must never happen, if it did.
     pub fault: Option<String>,
+}
+
+/// A datagram that holds an acknowledgement and nothing else, as an onlooker sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct AckAlone {
+    /// When it left, since the start.
+    pub at: Duration,
+    /// The octets of the datagram.
+    pub octets: usize,
 }
 
 /// A bridge that is made of the first message.
@@ -148,12 +159,20 @@ fn outcome(pair: &Pair<Endpoint, Bridge>, start: Instant, end: Instant) -> Outco
     let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
     let receiver = bridge.filter(|bridge| !bridge.delivered.is_empty()).unwrap_or(client);
     let since_start = |(at, octets): &(Instant, u64)| (at.duration_since(start), *octets);
+    let acks_of = |end: &Endpoint| {
+        let since_start = |(at, octets): &(Instant, usize)| AckAlone {
+            at: at.duration_since(start),
+            octets: *octets,
+        };
+        end.acks_alone.iter().map(since_start).collect()
+    };
     Outcome {
         delivered: (bridge.map_or(0, Endpoint::delivered_octets), client.delivered_octets()),
         wire: (up.entered.octets, down.entered.octets),
         dropped: (up.dropped().packets, down.dropped().packets),
         pings_ms,
         deliveries: receiver.delivered.iter().map(since_start).collect(),
+        acks_alone: (acks_of(client), bridge.map(acks_of).unwrap_or_default()),
         stats: (
             client.connection.stats(),
             bridge.map(|bridge| bridge.connection.stats()).unwrap_or_default(),

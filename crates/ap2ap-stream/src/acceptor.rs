@@ -112,7 +112,7 @@ impl Acceptor {
             answer_due: true,
         };
         let state = State::Answering(Box::new(answering));
-        let mut connection = Connection::new(Side::Bridge, self.config.clone(), state, now);
+        let mut connection = Connection::new(Side::Bridge, (self.config.clone(), seed), state, now);
         connection.client = client;
         connection.begin(now, path, datagram.len(), frames);
         Ok(connection)

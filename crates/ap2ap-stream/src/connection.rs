@@ -18,6 +18,7 @@ use tracing::debug;
 
 use crate::config::Config;
 use crate::credentials::Credentials;
+use crate::dice::Dice;
 use crate::error::{OpenError, ReadError};
 use crate::event::{CloseReason, Event, Output};
 use crate::id::{ErrorCode, Side, StreamId};
@@ -75,6 +76,7 @@ pub struct Connection {
     pub(crate) client: Option<PublicKey>,
     config: Config,
     clock: Clock,
+    dice: Dice,
     state: State,
     paths: Paths,
     streams: StreamMap,
@@ -154,23 +156,31 @@ impl Connection {
             repeats: 0,
             early: Vec::new(),
         };
-        Self::new(Side::Client, config, State::Opening(Box::new(opening)), now)
+        Self::new(Side::Client, (config, seed), State::Opening(Box::new(opening)), now)
     }
 
-    /// AP-120: an end without a handshake and without keys.
+    /// AP-120: an end without a handshake and without keys. Who keeps no secret need not hide when
+    /// and how long it acknowledges either: its dice fall alike every time.
     pub(crate) fn unauthenticated(side: Side, config: Config, now: Instant) -> Self {
-        let mut connection = Self::new(side, config, State::Open(Protection::CheckSum), now);
+        let state = State::Open(Protection::CheckSum);
+        let mut connection = Self::new(side, (config, Seed::default()), state, now);
         connection.push_event(Event::Connected);
         connection
     }
 
-    pub(crate) fn new(side: Side, config: Config, state: State, now: Instant) -> Self {
+    pub(crate) fn new(
+        side: Side,
+        (config, seed): (Config, Seed),
+        state: State,
+        now: Instant,
+    ) -> Self {
         let streams = StreamMap::new(side, &config);
         Self {
             side,
             client: None,
             config,
             clock: Clock::new(now),
+            dice: Dice::new(seed),
             state,
             paths: Paths::new(),
             streams,

@@ -6,6 +6,7 @@ mod config;
 mod congestion;
 mod connection;
 mod credentials;
+mod dice;
 mod error;
 mod event;
 mod id;

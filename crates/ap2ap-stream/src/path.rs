@@ -184,6 +184,7 @@ impl Path {
             self.prove();
         }
         if let Some((answered_after, held)) = news.round_trip {
+            self.rtt.note_held(news.held);
             self.rtt.sample(answered_after, held);
         }
         if !news.acked_packets.is_empty() {

@@ -16,6 +16,8 @@ pub struct Stats {
     pub octets_received: u64,
     /// Octets of packets that had arrived at the peer when it last said so.
     pub octets_arrived: u64,
+    /// Datagrams sent that hold an acknowledgement and nothing else.
+    pub acks_sent_alone: u64,
     /// Packets sent and found lost.
     pub packets_lost: u64,
     /// Packets that were found lost and arrived after all.

@@ -19,6 +19,9 @@ use crate::wire::writer::Writer;
 /// A probe carries no more than this, in octets: it may be going nowhere.
 const PROBE_OCTETS: usize = 300;
 
+/// An acknowledgement alone is followed by fewer octets of padding than this.
+const ACK_PADDING_END: u8 = 16;
+
 /// What was put into a packet.
 #[derive(Debug)]
 struct Contents {
@@ -207,6 +210,7 @@ impl Connection {
     ) -> Contents {
         self.write_ack(now, (index, purpose), writer);
         if purpose == Purpose::Ack {
+            self.pad_ack(writer);
             return Contents { frames: None, ack_now: false };
         }
         let before = writer.len();
@@ -242,7 +246,10 @@ impl Connection {
         if !(due || received.has_news()) || writer.room() < 2 * ACK_LEN_MIN {
             return;
         }
-        let Some(Report { ack, fresh }) = received.take_ack(&self.clock, now) else { return };
+        let Some(Report { ack, fresh }) = received.take_ack(&self.clock, now, &mut self.dice)
+        else {
+            return;
+        };
         // AP-70: all ranges, and where bulk data does not want the room, as many told arrivals again
         // as there are new ones.
         let arrivals = if purpose == Purpose::Bulk { fresh } else { 2 * fresh };
@@ -253,6 +260,15 @@ impl Connection {
         Frame::Ack(ack).write(&mut part);
         let len = part.len();
         writer.octets(scratch.get(..len).unwrap_or_default());
+    }
+
+    /// AP-73: an acknowledgement alone has no usual length.
+    fn pad_ack(&mut self, writer: &mut Writer<'_>) {
+        self.stats.acks_sent_alone = self.stats.acks_sent_alone.saturating_add(1);
+        let padding = usize::from(self.dice.below(ACK_PADDING_END)).min(writer.room());
+        for _ in 0..padding {
+            Frame::Padding.write(writer);
+        }
     }
 
     pub(super) fn write_control(&mut self, writer: &mut Writer<'_>, frames: &mut Vec<SentFrame>) {

@@ -8,21 +8,29 @@ use rangemap::RangeInclusiveSet;
 
 use super::Clock;
 use super::replay::ReplayWindow;
+use crate::dice::Dice;
 use crate::num;
 use crate::wire::ack::{AGE_END, ARRIVALS_MAX, Ack, Arrival, RANGES_MAX, WRITTEN_AT_BITS};
 
 /// Ranges remembered to be acknowledged: those that are written, and some more for gaps that close.
 const RANGES_KEPT_MAX: usize = 64;
 
-/// An acknowledgement waits at least this long for something to ride on.
-const DELAY_MIN: Duration = Duration::from_millis(5);
-/// Two acknowledgements alone are at least this far apart, and at most: within an outage probe.
-const SPACING_MIN: Duration = Duration::from_millis(12);
-const SPACING_MAX: Duration = Duration::from_millis(400);
-/// An acknowledgement alone costs about this many octets,
-const ACK_COST_OCTETS: f64 = 60.0;
-/// and all of them at most this share of what arrives.
-const ACK_SHARE: f64 = 0.03;
+/// An acknowledgement waits this long on average for something to ride on, at least: there is nothing
+/// to ride on sooner; and at most, so that it leaves within a second or so.
+const WAIT_MIN: Duration = Duration::from_millis(10);
+const WAIT_MAX: Duration = Duration::from_millis(450);
+/// Between these it waits as long as pays for it. Acknowledgements alone may take 3 % of what arrives
+/// (AP-72); this is more, for the time until something arrives at all comes on top of the wait.
+const ACK_SHARE: f64 = 0.035;
+/// An acknowledgement alone takes about this many octets beside its frame: header, tag, padding.
+const ACK_OVERHEAD: usize = 26;
+/// At a gap it waits for this part of the usual time: the sender should know soon, but not at any
+/// price.
+const GAP_SHARE: u32 = 4;
+
+/// AP-70: a packet's arrival is told in so many acknowledgements, that of the newest in all. Gaps that
+/// no packet will ever fill would otherwise lengthen each of them.
+const REPEATS: usize = 16;
 
 /// What a packet asks of its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,13 +65,17 @@ pub(crate) struct Received {
     seen: ReplayWindow,
     /// What is to be acknowledged.
     numbers: RangeInclusiveSet<u64>,
+    news_floors: NewsFloors,
     largest: Option<u64>,
     /// Octets of all datagrams.
     octets: u64,
     arrivals: Arrivals,
     has_news: bool,
     due: Option<Instant>,
-    last_ack: Option<Instant>,
+    /// What the next wait is of an average one, drawn for each acknowledgement (AP-73).
+    wait: f64,
+    /// What an acknowledgement alone costs, in octets.
+    cost: f64,
     /// Decaying count of octets: about the octets of the last second.
     recent_octets: f64,
     recent_at: f64,
@@ -91,6 +103,7 @@ impl Received {
         let expected = self.expected();
         self.seen.record(number);
         self.numbers.insert(number..=number);
+        self.news_floors.note(number);
         self.largest = Some(self.largest.map_or(number, |largest| largest.max(number)));
         self.forget_oldest();
         self.octets = self.octets.saturating_add(num::len_u64(octets));
@@ -102,13 +115,9 @@ impl Received {
             Asks::Nothing => {}
             Asks::AckNow => self.due = Some(now),
             Asks::Ack => {
-                let mut spacing = self.spacing();
-                if number != expected {
-                    // A gap: the sender should know soon, but not at any price.
-                    spacing /= 4;
-                }
-                let spaced = self.last_ack.map_or(now, |last| last + spacing);
-                let due = spaced.max(now + DELAY_MIN);
+                let average = self.average_wait();
+                let average = if number == expected { average } else { average / GAP_SHARE };
+                let due = now + average.mul_f64(self.wait);
                 self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
             }
         }
@@ -132,15 +141,28 @@ impl Received {
     }
 
     /// The acknowledgement to send now; it counts as sent.
-    pub(crate) fn take_ack(&mut self, clock: &Clock, now: Instant) -> Option<Report> {
+    pub(crate) fn take_ack(
+        &mut self,
+        clock: &Clock,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<Report> {
         let largest = self.largest?;
-        let ranges: Vec<RangeInclusive<u64>> =
-            self.numbers.iter().rev().take(RANGES_MAX).cloned().collect();
+        let floor = self.news_floors.least();
+        let ranges: Vec<RangeInclusive<u64>> = self
+            .numbers
+            .iter()
+            .rev()
+            .take_while(|range| *range.end() >= floor)
+            .take(RANGES_MAX)
+            .cloned()
+            .collect();
         let written_at = clock.wire(now);
         let (arrivals, fresh) = self.arrivals.tell(written_at);
         self.has_news = false;
         self.due = None;
-        self.last_ack = Some(now);
+        self.wait = dice.wait();
+        self.news_floors.next();
         let ack = Ack {
             epoch: None,
             largest,
@@ -149,12 +171,15 @@ impl Received {
             ranges,
             arrivals,
         };
+        let cost = ack.room_for(2 * fresh).saturating_add(ACK_OVERHEAD);
+        self.cost = num::to_f64(num::len_u64(cost));
         Some(Report { ack, fresh })
     }
 
-    fn spacing(&self) -> Duration {
-        let seconds = ACK_COST_OCTETS / (ACK_SHARE * self.recent_octets.max(1.0));
-        num::seconds(seconds).clamp(SPACING_MIN, SPACING_MAX)
+    /// How long an acknowledgement waits on average.
+    fn average_wait(&self) -> Duration {
+        let seconds = self.cost / (ACK_SHARE * self.recent_octets.max(1.0));
+        num::seconds(seconds).clamp(WAIT_MIN, WAIT_MAX)
     }
 
     fn note_octets(&mut self, at: f64, octets: f64) {
@@ -168,6 +193,36 @@ impl Received {
             let Some(oldest) = self.numbers.first().cloned() else { return };
             self.numbers.remove(oldest);
         }
+    }
+}
+
+/// The lowest number that arrived before each of the last acknowledgements: what is below all of them
+/// has been told so often that it is told no more.
+#[derive(Debug)]
+struct NewsFloors([u64; REPEATS]);
+
+impl Default for NewsFloors {
+    fn default() -> Self {
+        Self([u64::MAX; REPEATS])
+    }
+}
+
+impl NewsFloors {
+    fn note(&mut self, number: u64) {
+        if let Some(newest) = self.0.first_mut() {
+            *newest = number.min(*newest);
+        }
+    }
+
+    fn next(&mut self) {
+        self.0.rotate_right(1);
+        if let Some(newest) = self.0.first_mut() {
+            *newest = u64::MAX;
+        }
+    }
+
+    fn least(&self) -> u64 {
+        self.0.iter().copied().min().unwrap_or_default()
     }
 }
 
@@ -248,10 +303,15 @@ impl Arrivals {
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
 mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn dice() -> Dice {
+        Dice::new([1; 32])
+    }
 
     fn receive(received: &mut Received, at_ms: u64, start: Instant, number: u64) {
         let now = start + Duration::from_millis(at_ms);
@@ -266,24 +326,38 @@ mod tests {
             receive(&mut received, 0, start, number);
             assert!(!received.is_new(number));
         }
-        let ack = received.take_ack(&Clock::new(start), start).unwrap().ack;
+        let ack = received.take_ack(&Clock::new(start), start, &mut dice()).unwrap().ack;
         assert_eq!(ack.ranges, [9..=9, 3..=4, 0..=1]);
         assert_eq!(ack.arrivals.first().unwrap().number, 9);
         assert!(!received.has_news());
     }
 
+    /// AP-72, AP-73: over a long time acknowledgements take their share of what arrives, or less; and
+    /// they leave neither at once nor with a period.
     #[test]
     fn acknowledgements_are_spaced_by_what_they_cost() {
-        let (start, mut received) = (Instant::now(), Received::default());
-        receive(&mut received, 0, start, 0);
-        assert_eq!(received.due(), Some(start + DELAY_MIN));
-        received.take_ack(&Clock::new(start), start).unwrap();
-        receive(&mut received, 1, start, 1);
-        assert_eq!(received.due(), Some(start + SPACING_MAX));
-        for number in 2..400 {
-            receive(&mut received, 2, start, number);
+        for (every_us, octets) in [(400_000, 1200), (19_000, 1200), (5_000, 1200)] {
+            let (start, mut received) = (Instant::now(), Received::default());
+            let (clock, mut dice) = (Clock::new(start), dice());
+            let mut left = Vec::new();
+            for number in 0..2000 {
+                let now = start + Duration::from_micros(every_us * number);
+                received.record(&clock, now, number, octets, Asks::Ack);
+                let next = now + Duration::from_micros(every_us);
+                if let Some(due) = received.due().filter(|due| *due < next) {
+                    received.take_ack(&clock, due, &mut dice).unwrap();
+                    left.push(due);
+                }
+            }
+            let gaps: Vec<f64> =
+                left.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+            let count = f64::from(u32::try_from(gaps.len()).unwrap());
+            let mean = gaps.iter().sum::<f64>() / count;
+            let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count;
+            let share = received.cost / mean / (octets as f64 * 1e6 / every_us as f64);
+            assert!(share < 0.037, "{every_us} us: {share}");
+            assert!(variance.sqrt() / mean > 0.5, "{every_us} us: {}", variance.sqrt() / mean);
         }
-        assert!(received.due().unwrap() < start + Duration::from_millis(20));
     }
 
     #[test]
@@ -292,7 +366,8 @@ mod tests {
         for number in 0..1000 {
             receive(&mut received, number, start, number);
         }
-        let report = received.take_ack(&Clock::new(start), start + 2 * SECOND).unwrap();
+        let report =
+            received.take_ack(&Clock::new(start), start + 2 * SECOND, &mut dice()).unwrap();
         let arrivals = report.ack.arrivals;
         assert_eq!(arrivals.len(), report.fresh);
         assert!(arrivals.len() <= ARRIVALS_MAX && arrivals.len() >= ARRIVALS_MAX / 2);
@@ -309,9 +384,10 @@ mod tests {
         for number in 0..5 {
             receive(&mut received, number, start, number);
         }
-        received.take_ack(&Clock::new(start), start + SECOND).unwrap();
+        received.take_ack(&Clock::new(start), start + SECOND, &mut dice()).unwrap();
         receive(&mut received, 1100, start, 5);
-        let report = received.take_ack(&Clock::new(start), start + 2 * SECOND).unwrap();
+        let report =
+            received.take_ack(&Clock::new(start), start + 2 * SECOND, &mut dice()).unwrap();
         let arrivals: Vec<(u64, u64)> =
             report.ack.arrivals.iter().map(|arrival| (arrival.number, arrival.age)).collect();
         assert_eq!(arrivals[..2], [(5, 9000), (4, 19_960)]);
@@ -325,7 +401,10 @@ mod tests {
         assert!(!received.has_news() && received.due().is_none());
         receive(&mut received, 0, start, 1);
         assert!(received.has_news());
-        assert_eq!(received.take_ack(&Clock::new(start), start).unwrap().ack.ranges, [0..=1]);
+        assert_eq!(
+            received.take_ack(&Clock::new(start), start, &mut dice()).unwrap().ack.ranges,
+            [0..=1]
+        );
     }
 
     #[test]

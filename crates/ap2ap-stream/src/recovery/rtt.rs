@@ -11,14 +11,25 @@ pub(crate) struct RttEstimator {
     sampled: bool,
     /// Least time without the peer's delay.
     least: Duration,
-    /// Smoothed time until the answer, the peer's delay included, and its variation.
+    /// Smoothed time until the answer, the peer's delay included.
     smoothed: Duration,
+    /// The same without the peer's delay, and its variation.
+    net: Duration,
     variation: Duration,
+    /// The longest that the peer held an acknowledgement, fading.
+    held: Duration,
 }
 
 impl Default for RttEstimator {
     fn default() -> Self {
-        Self { sampled: false, least: INITIAL, smoothed: INITIAL, variation: INITIAL / 2 }
+        Self {
+            sampled: false,
+            least: INITIAL,
+            smoothed: INITIAL,
+            net: INITIAL,
+            variation: INITIAL / 2,
+            held: Duration::ZERO,
+        }
     }
 }
 
@@ -31,19 +42,28 @@ impl RttEstimator {
                 sampled: true,
                 least: net,
                 smoothed: answered_after,
-                variation: answered_after / 2,
+                net,
+                variation: net / 2,
+                held,
             };
             return;
         }
         self.least = self.least.min(net);
-        let difference = self.smoothed.abs_diff(answered_after);
-        self.variation = (self.variation * 3 + difference) / 4;
+        self.variation = (self.variation * 3 + self.net.abs_diff(net)) / 4;
+        self.net = (self.net * 7 + net) / 8;
         self.smoothed = (self.smoothed * 7 + answered_after) / 8;
+        self.held = self.held.mul_f64(HELD_FADES);
+    }
+
+    /// An acknowledgement told that the first packet it speaks of had waited for so long.
+    pub(crate) fn note_held(&mut self, held: Duration) {
+        self.held = self.held.max(held.min(HELD_MAX));
     }
 
     /// A packet that asks for an answer and got none by now should be asked about again.
     pub(crate) fn probe_timeout(&self) -> Duration {
-        self.smoothed + (self.variation * 4).max(Duration::from_millis(20)) + TIMER_ALLOWANCE
+        let variation = (self.variation * 4).max(VARIATION_MIN);
+        self.net + variation + self.held + TIMER_ALLOWANCE
     }
 
     pub(crate) fn least(&self) -> Duration {
@@ -62,12 +82,40 @@ impl RttEstimator {
 /// The wire counts the peer's delay in such units: no round trip is known to be shorter.
 const RESOLUTION: Duration = Duration::from_micros(100);
 
+/// A path that was never seen to vary may do so by this much.
+const VARIATION_MIN: Duration = Duration::from_millis(20);
+
+/// AP-73 lets the peer wait as it likes, so how long it waits is no matter of averages: the longest
+/// wait counts, and is forgotten by half in 23 acknowledgements.
+const HELD_FADES: f64 = 0.97;
+/// No peer waits longer than this, whatever it says.
+const HELD_MAX: Duration = Duration::from_secs(2);
+
 /// Timers at both ends may be late by this much together.
 const TIMER_ALLOWANCE: Duration = Duration::from_millis(30);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_probe_waits_as_long_as_the_peer_was_seen_to_wait_and_not_much_longer() {
+        let (round_trip, mut rtt) = (Duration::from_millis(200), RttEstimator::default());
+        rtt.sample(round_trip, Duration::ZERO);
+        let mut sample = |held_ms: u64, times| {
+            for _ in 0..times {
+                let held = Duration::from_millis(held_ms);
+                rtt.note_held(held);
+                rtt.sample(round_trip + held, held);
+            }
+            rtt.probe_timeout().as_millis()
+        };
+        assert!((250..300).contains(&sample(0, 30)));
+        let after_a_long_wait = sample(800, 1);
+        assert!((1000..1100).contains(&after_a_long_wait));
+        assert!(sample(10, 5) > 800);
+        assert!(sample(10, 200) < 330);
+    }
 
     #[test]
     fn the_least_round_trip_leaves_the_peer_s_delay_out() {

@@ -76,6 +76,8 @@ pub(crate) struct AckNews {
     newest: Option<Outcome>,
     /// The newest packet's time until this acknowledgement, and how long the peer held it.
     pub(crate) round_trip: Option<(Duration, Duration)>,
+    /// How long the peer had held what it first acknowledges now.
+    pub(crate) held: Duration,
     /// The newest key that a packet was sealed with which arrived.
     pub(crate) generation: Option<u32>,
 }
@@ -205,6 +207,8 @@ impl SentPackets {
         self.follow_delays(&news.acked_packets);
         self.largest_acked = self.largest_acked.max(Some(ack.largest));
         news.round_trip = round_trip(clock, now, &times, news.newest);
+        let first = news.acked_packets.iter().filter_map(|packet| packet.arrived_at);
+        news.held = num::seconds(times.written_at - first.fold(times.written_at, f64::min));
         self.find_lost(clock, &times, &mut news);
         Ok(news)
     }
