@@ -9,7 +9,7 @@ use ap2ap_stream::{
     Acceptor, BridgeIdentity, Config, Connection, Output, PathEvent, PathId, SecretKey, Side,
 };
 use benches::{Load, Run};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use relay_sim::LinkSpec;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use skype_api::{Line, Message};
@@ -88,8 +88,8 @@ fn packets(criterion: &mut Criterion) {
 }
 
 /// What a datagram costs a bridge that comes from somebody who does not know its key (AP-5): as long
-/// as a first message may be, and the longest there is. Beside it a true first message, which is a
-/// copy, with its curve operations and its answer.
+/// as a first message may be, and the longest there is. Beside it a true first message, with its curve
+/// operations and its answer.
 fn strangers(criterion: &mut Criterion) {
     const WALL: Duration = Duration::from_secs(1_800_000_000);
     const PATH: PathId = PathId(0);
@@ -97,14 +97,20 @@ fn strangers(criterion: &mut Criterion) {
     let now = Instant::now();
     let identity = BridgeIdentity::new(SecretKey::from_octets([1; 32]), Duration::ZERO);
     let key = identity.public_key();
-    let mut client = Connection::connect(key, Config::default(), [2; 32], WALL, now);
-    client.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
     let mut buf = [0; 2048];
-    let len = match client.poll_output(now, &mut buf) {
-        Output::Transmit { len, .. } => len,
-        Output::Event(_) | Output::Wait(_) => 0,
+    let mut seed = [0; 32];
+    let mut number = 0_u64;
+    let mut first_message = || {
+        number += 1;
+        seed[..8].copy_from_slice(&number.to_be_bytes());
+        let mut client = Connection::connect(key, Config::default(), seed, WALL, now);
+        client.handle_path(now, PATH, PathEvent::Added { payload_max: 1200 });
+        let mut first = vec![0; 256];
+        if let Output::Transmit { len, .. } = client.poll_output(now, &mut first) {
+            first.truncate(len);
+        }
+        first
     };
-    let first = buf.get(..len).unwrap_or_default().to_vec();
     let mut acceptor = Acceptor::new(identity, Config::default(), [3; 32]);
     let mut group = criterion.benchmark_group("stranger");
     for len in [256, 2048] {
@@ -116,14 +122,15 @@ fn strangers(criterion: &mut Criterion) {
         });
     }
     group.bench_function("who_knows_the_key", |bencher| {
-        bencher.iter(|| {
+        let answer = |first: Vec<u8>| {
             let bridge = acceptor.handle_first(now, WALL, (PATH, 1200), black_box(&first));
             bridge.map(|mut bridge| {
                 // The first output is the event that tells of the client.
                 let _connected = bridge.poll_output(now, &mut buf);
                 bridge.poll_output(now, &mut buf)
             })
-        });
+        };
+        bencher.iter_batched(&mut first_message, answer, BatchSize::SmallInput);
     });
     group.finish();
 }

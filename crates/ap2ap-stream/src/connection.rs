@@ -23,7 +23,7 @@ use crate::error::{OpenError, ReadError};
 use crate::event::{CloseReason, Event, Output};
 use crate::id::{ErrorCode, Side, StreamId};
 use crate::key::PublicKey;
-use crate::noise::{Handshake, Seed};
+use crate::noise::Seed;
 use crate::num;
 use crate::path::PAYLOAD_MIN;
 use crate::path::set::Paths;
@@ -145,17 +145,7 @@ impl Connection {
         wall: Duration,
         now: Instant,
     ) -> Self {
-        let credentials = credentials.into();
-        let opening = Opening {
-            handshake: Some(Handshake::client(&credentials, seed)),
-            credentials,
-            wall,
-            first: None,
-            sent_first_at: None,
-            repeat_at: None,
-            repeats: 0,
-            early: Vec::new(),
-        };
+        let opening = Opening::new(credentials.into(), seed, wall);
         Self::new(Side::Client, (config, seed), State::Opening(Box::new(opening)), now)
     }
 

@@ -8,7 +8,7 @@ use rand_core::{Rng, SeedableRng};
 use crate::noise::Seed;
 
 /// The part of the seed's stream that this is drawn from: not the one of secrets.
-const STREAM: u64 = 2;
+pub(crate) const STREAM: u64 = 2;
 
 /// The longest wait of [`Dice::wait`], in its means.
 const WAIT_MAX: f64 = 2.2;

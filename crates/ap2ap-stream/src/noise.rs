@@ -11,6 +11,7 @@ use snow::types::{Cipher, Dh, Hash, Random};
 use snow::{Builder, HandshakeState};
 
 use crate::credentials::Credentials;
+use crate::dice;
 use crate::id::Side;
 use crate::identity::BridgeIdentity;
 use crate::key::PublicKey;
@@ -27,8 +28,11 @@ const PROLOGUE: &[u8] = b"ap2ap-stream wire 1";
 /// AP-20: a handshake message ends with fewer padding frames than this.
 const PADDING_END: u32 = 16;
 
-/// The part of the seed's stream that secrets are not drawn from.
+/// The parts of the seed's stream that a handshake's secrets are not drawn from. What an onlooker sees
+/// later comes from another one (see `dice`).
 const PADDING_STREAM: u64 = 1;
+const NEXT_SEED_STREAM: u64 = 3;
+const _: () = assert!(PADDING_STREAM != dice::STREAM && NEXT_SEED_STREAM != dice::STREAM);
 
 /// The seed of one connection's secrets.
 pub(crate) type Seed = [u8; 32];
@@ -126,6 +130,15 @@ fn builder<'a>(pattern: Pattern, seed: Seed) -> Builder<'a> {
     };
     let params: NoiseParams = name.parse().expect("the pattern is a constant of this file");
     Builder::with_resolver(params, Box::new(SeededResolver { seed }))
+}
+
+/// The seed of another attempt: from it nobody finds the way back.
+pub(crate) fn next_seed(seed: Seed) -> Seed {
+    let mut next = Seed::default();
+    let mut stream = ChaCha20Rng::from_seed(seed);
+    stream.set_stream(NEXT_SEED_STREAM);
+    stream.fill_bytes(&mut next);
+    next
 }
 
 fn padding(seed: Seed) -> usize {

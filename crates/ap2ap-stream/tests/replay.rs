@@ -219,3 +219,24 @@ fn a_clients_own_repeats_have_one_effect() {
     assert!(firsts >= 4, "{firsts}");
     assert_eq!(duo.bridge().connection.streams_open(), 1);
 }
+
+/// AP-14: on another path it would be silence, so the client makes a new first message there.
+#[test]
+fn a_client_whose_path_is_exchanged_while_it_shakes_hands_gets_through() {
+    let mut duo = Duo::new();
+    let id = duo.client.open();
+    duo.client.write(id, REQUEST).unwrap();
+    duo.add_path();
+    duo.down.become_(|_, octets| common::is_lost(octets));
+    duo.run_for(60 * MS);
+    assert!(duo.bridge.take().is_some(), "it came, and the answer was lost");
+    let now = duo.now;
+    duo.client.connection.handle_path(now, PATH, PathEvent::Removed);
+    duo.down.become_(|_, octets| common::arrives(octets));
+    duo.add_path();
+    duo.run_for(SECOND);
+    let firsts = [&duo.up.sent[0].1, &duo.up.sent[1].1];
+    assert_ne!(firsts[0][..32], firsts[1][..32], "with other keys");
+    assert!(duo.client.is_connected());
+    assert_eq!(duo.bridge().read(id).0, REQUEST);
+}

@@ -146,7 +146,9 @@ impl Control {
 
     pub(crate) fn has_room_for_arrival(&self) -> bool {
         let state = self.lock();
-        state.arrivals.len() < ACCEPT_QUEUE_MAX && state.orders == Orders::Serve
+        state.arrivals.len() < ACCEPT_QUEUE_MAX
+            && state.orders == Orders::Serve
+            && state.connections < self.config.connections_max
     }
 
     pub(crate) fn arrive(&self, connection: Connection) {

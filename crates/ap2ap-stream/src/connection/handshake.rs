@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use zerocopy::IntoBytes;
+use zeroize::Zeroizing;
 
 use super::{Connection, State};
 use crate::credentials::Credentials;
 use crate::event::{CloseReason, Event};
 use crate::id::Side;
-use crate::noise::Handshake;
+use crate::noise::{Handshake, Seed, next_seed};
 use crate::outer::{Pattern, first_mac};
 use crate::protection::Protection;
 use crate::recovery::sent::SentFrame;
@@ -37,6 +38,7 @@ const _: () = assert!(FIRST_ROOM_WITH_KEY >= 4 * CONTROL_LEN_MAX && ANSWER_ROOM 
 pub(crate) struct Opening {
     pub(crate) handshake: Option<Handshake>,
     pub(crate) credentials: Credentials,
+    pub(crate) seed: Zeroizing<Seed>,
     pub(crate) wall: Duration,
     /// The first message as it was sent, and the frames in it.
     pub(crate) first: Option<(Vec<u8>, Vec<SentFrame>)>,
@@ -61,7 +63,35 @@ pub(crate) struct Answering {
     pub(crate) answer_due: bool,
 }
 
+impl Opening {
+    pub(super) fn new(credentials: Credentials, seed: Seed, wall: Duration) -> Self {
+        Self {
+            handshake: Some(Handshake::client(&credentials, seed)),
+            credentials,
+            seed: Zeroizing::new(seed),
+            wall,
+            first: None,
+            sent_first_at: None,
+            repeat_at: None,
+            repeats: 0,
+            early: Vec::new(),
+        }
+    }
+}
+
 impl Connection {
+    /// A first message is one path's: on another the bridge would take it for a copy (AP-14). The next
+    /// one is made anew, and what was in this one goes again.
+    pub(super) fn begin_handshake_again(&mut self) {
+        let State::Opening(opening) = &mut self.state else { return };
+        let Some((_, frames)) = opening.first.take() else { return };
+        let seed = next_seed(*opening.seed);
+        **opening = Opening::new(opening.credentials.clone(), seed, opening.wall);
+        for frame in &frames {
+            self.frame_lost(frame);
+        }
+    }
+
     pub(super) fn transmit_first(&mut self, now: Instant, buf: &mut [u8]) -> Option<usize> {
         let State::Opening(opening) = &self.state else { return None };
         if opening.repeat_at.is_some_and(|at| now < at) {

@@ -100,6 +100,7 @@ impl Connection {
         }
         if matches!(self.state, State::Opening(_)) && self.paths.list.is_empty() {
             self.paths.begin_again();
+            self.begin_handshake_again();
         }
         if self.paths.begin(way) {
             self.expect_ids();
