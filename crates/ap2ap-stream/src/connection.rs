@@ -1,5 +1,6 @@
 //! A connection: the parts of the protocol put together, driven by three calls.
 
+mod datagrams;
 mod handshake;
 mod paths;
 mod receive;
@@ -18,6 +19,7 @@ use tracing::debug;
 
 use crate::config::Config;
 use crate::credentials::Credentials;
+use crate::datagram::Datagrams;
 use crate::dice::Dice;
 use crate::error::{OpenError, ReadError};
 use crate::event::{CloseReason, Event, Output};
@@ -80,6 +82,7 @@ pub struct Connection {
     state: State,
     paths: Paths,
     streams: StreamMap,
+    datagrams: Datagrams,
     events: VecDeque<Event>,
     idle: Idle,
     stats: Stats,
@@ -174,6 +177,7 @@ impl Connection {
             state,
             paths: Paths::new(),
             streams,
+            datagrams: Datagrams::default(),
             events: VecDeque::new(),
             idle: Idle { began: now, heard: now, spoke: now },
             stats: Stats::default(),

@@ -27,6 +27,20 @@ pub enum WriteError {
     Finished,
 }
 
+/// Why an unreliable datagram is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendDatagramError {
+    /// No packet of the path holds so many octets.
+    #[error("the datagram is too long, at most {max} octets fit")]
+    TooLarge {
+        /// The most that would be taken now.
+        max: usize,
+    },
+    /// The connection is over.
+    #[error("the connection is closed")]
+    Closed,
+}
+
 /// Why octets cannot be read from a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {

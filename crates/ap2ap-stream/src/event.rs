@@ -40,6 +40,9 @@ pub enum Event {
     /// The connection does not use this path any more: the peer left it, nobody answered on it for
     /// long, or its peer is reached over another one now. Close it.
     PathClosed(PathId),
+    /// Unreliable datagrams arrived. It is said once until
+    /// [`recv_datagram`](crate::Connection::recv_datagram) has found none.
+    Datagram,
     /// The connection is over. Nothing follows but the last datagrams.
     Closed(CloseReason),
 }

@@ -28,6 +28,9 @@ pub struct Stats {
     pub discarded_repeated: u64,
     /// Packets dropped before they were acknowledged because a buffer was full.
     pub discarded_no_room: u64,
+    /// Unreliable datagrams dropped at this end: expired, too long for the path by then, or pushed out
+    /// of a full queue by newer ones.
+    pub unreliable_dropped: u64,
     /// Stream octets sent again.
     pub octets_resent: u64,
     /// Smoothed round trip, once there is a sample.

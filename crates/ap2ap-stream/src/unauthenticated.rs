@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::error::{OpenError, ReadError};
+use crate::error::{OpenError, ReadError, SendDatagramError};
 use crate::event::{Output, PathEvent};
 use crate::id::{ErrorCode, PathId, Side, StreamId};
 use crate::stats::Stats;
@@ -63,6 +63,30 @@ impl UnauthenticatedConnection {
     /// As [`Connection::stream`].
     pub fn stream(&mut self, id: StreamId) -> Option<Stream<'_>> {
         self.0.stream(id)
+    }
+
+    /// As [`Connection::send_datagram`].
+    ///
+    /// # Errors
+    /// [`SendDatagramError`] if it is too long or the connection is over.
+    pub fn send_datagram(
+        &mut self,
+        now: Instant,
+        octets: impl Into<Bytes>,
+        expires: Option<Instant>,
+    ) -> Result<(), SendDatagramError> {
+        self.0.send_datagram(now, octets, expires)
+    }
+
+    /// As [`Connection::datagram_max`].
+    #[must_use]
+    pub fn datagram_max(&self) -> usize {
+        self.0.datagram_max()
+    }
+
+    /// As [`Connection::recv_datagram`].
+    pub fn recv_datagram(&mut self) -> Option<Bytes> {
+        self.0.recv_datagram()
     }
 
     /// As [`Connection::read_rest`].

@@ -1,10 +1,13 @@
 //! A connection's handle: streams, readiness, the end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use ap2ap_stream::{ErrorCode, OpenError, PublicKey, Stats};
+use ap2ap_stream::{ErrorCode, OpenError, PublicKey, SendDatagramError, Stats};
+use bytes::Bytes;
 use tracing::Span;
 
+use crate::clock;
 use crate::error::ConnectionError;
 use crate::shared::{Handle, Shared};
 use crate::stream::Stream;
@@ -65,6 +68,60 @@ impl Connection {
                 }
             }
             opened.await;
+        }
+    }
+
+    /// Sends octets that arrive once or not at all, if a packet takes them before `expires_after` is
+    /// over. It never waits: when too many are queued, the oldest is dropped.
+    ///
+    /// # Errors
+    /// [`SendDatagramError::TooLarge`] for more than [`datagram_max`](Self::datagram_max),
+    /// [`SendDatagramError::Closed`] when the connection is over.
+    pub fn send_datagram(
+        &self,
+        octets: impl Into<Bytes>,
+        expires_after: Option<Duration>,
+    ) -> Result<(), SendDatagramError> {
+        let now = clock::now();
+        // A time too long for the clock is never.
+        let expires = expires_after.and_then(|after| now.checked_add(after));
+        {
+            let mut state = self.shared().lock();
+            if state.end.is_some() {
+                return Err(SendDatagramError::Closed);
+            }
+            state.core.send_datagram(now, octets, expires)?;
+            state.is_used = true;
+        }
+        self.shared().ring();
+        Ok(())
+    }
+
+    /// The longest unreliable datagram that the path in use carries, in octets. It may change.
+    #[must_use]
+    pub fn datagram_max(&self) -> usize {
+        self.shared().lock().core.datagram_max()
+    }
+
+    /// The next unreliable datagram that arrives, or has arrived and was not read. Who reads too
+    /// seldom misses the oldest.
+    ///
+    /// # Errors
+    /// [`ConnectionError`] when the connection is over.
+    pub async fn recv_datagram(&self) -> Result<Bytes, ConnectionError> {
+        self.shared().mark_used();
+        loop {
+            let arrived = self.shared().datagram.notified();
+            {
+                let mut state = self.shared().lock();
+                if let Some(octets) = state.core.recv_datagram() {
+                    return Ok(octets);
+                }
+                if let Some(end) = &state.end {
+                    return Err(end.clone());
+                }
+            }
+            arrived.await;
         }
     }
 

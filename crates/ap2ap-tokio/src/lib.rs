@@ -13,7 +13,8 @@ mod shared;
 mod stream;
 
 pub use ap2ap_stream::{
-    BridgeIdentity, CloseReason, Config, Credentials, ErrorCode, PublicKey, SecretKey, Stats,
+    BridgeIdentity, CloseReason, Config, Credentials, ErrorCode, PublicKey, SecretKey,
+    SendDatagramError, Stats,
 };
 pub use carrier::PeerId;
 pub use clock::wall_time;

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) news: Notify,
     /// The peer opened a stream, or the connection is over.
     pub(crate) opened: Notify,
+    /// Unreliable datagrams arrived, or the connection is over.
+    pub(crate) datagram: Notify,
     /// Streams can be opened again, or the connection is over.
     pub(crate) openable: Notify,
 }
@@ -110,6 +112,7 @@ impl Shared {
             bell,
             news: Notify::new(),
             opened: Notify::new(),
+            datagram: Notify::new(),
             openable: Notify::new(),
         }
     }
@@ -269,6 +272,10 @@ impl Shared {
                 drop(state);
                 self.openable.notify_waiters();
             }
+            Event::Datagram => {
+                drop(state);
+                self.datagram.notify_waiters();
+            }
             Event::Readable(id) => {
                 let reader = state.readers.remove(&id);
                 drop(state);
@@ -298,6 +305,7 @@ impl Shared {
         self.news.notify_waiters();
         self.opened.notify_waiters();
         self.openable.notify_waiters();
+        self.datagram.notify_waiters();
     }
 }
 

@@ -140,6 +140,7 @@ impl Connection {
                 Frame::Padding
                 | Frame::Ping
                 | Frame::Ack(_)
+                | Frame::Datagram(_)
                 | Frame::Reset { .. }
                 | Frame::Stop { .. }
                 | Frame::MaxData(_)
@@ -178,6 +179,10 @@ impl Connection {
         match frame {
             Frame::Padding | Frame::Ping => Ok(()),
             Frame::Ack(ack) => self.handle_ack(now, epoch, &ack),
+            Frame::Datagram(octets) => {
+                self.receive_datagram(octets);
+                Ok(())
+            }
             Frame::Stream { id, offset, data, fin } => {
                 self.streams.receive(id, (offset, data, fin), events)
             }

@@ -120,7 +120,7 @@ impl Connection {
             return None;
         }
         let purpose = self.purpose(now, index, is_active)?;
-        let room = self.packet_room(index, purpose, buf.len());
+        let room = self.packet_room(now, index, purpose, buf.len());
         let buf = buf.get_mut(..room)?;
         let (id_len, header) = self.begin_packet(now, index, buf)?;
         let start = id_len.checked_add(header.len)?;
@@ -177,9 +177,11 @@ impl Connection {
             path.ping_due = asks;
         }
         let pace = self.pace(now);
+        let wants_datagram = is_active && self.wants_datagram_at(now);
         let says_something = is_active
             && (self.paths.wants_to_leave()
                 || self.streams.wants_control()
+                || (wants_datagram && self.streams.has_reserve_for_datagrams(pace))
                 || self.streams.next_to_send(Class::Sparse, pace).is_some());
         if has_room && (asks || says_something) {
             return Some(Purpose::Sparse);
@@ -190,10 +192,22 @@ impl Connection {
         ack_due.then_some(Purpose::Ack)
     }
 
-    fn packet_room(&self, index: usize, purpose: Purpose, most: usize) -> usize {
+    /// Whether the packet is made for a datagram, and not only with what streams leave of it.
+    fn makes_room_for_datagram(&self, now: Instant, purpose: Purpose) -> bool {
+        let is_turn = match purpose {
+            Purpose::Sparse => true,
+            Purpose::Bulk => self.streams.next_to_send(Class::Bulk, self.pace(now)).is_none(),
+            Purpose::Probe | Purpose::Ack => false,
+        };
+        is_turn && self.wants_datagram()
+    }
+
+    fn packet_room(&self, now: Instant, index: usize, purpose: Purpose, most: usize) -> usize {
         let Some(path) = self.paths.get(index) else { return most };
+        let for_datagram = self.makes_room_for_datagram(now, purpose);
         match purpose {
             Purpose::Bulk => num::to_usize(num::to_u64(path.controller.datagram_octets()))
+                .max(if for_datagram { self.datagram_room() } else { 0 })
                 .clamp(PAYLOAD_MIN, most.max(PAYLOAD_MIN))
                 .min(most),
             Purpose::Probe => PROBE_OCTETS.min(most),
@@ -208,7 +222,12 @@ impl Connection {
         purpose: Purpose,
         writer: &mut Writer<'_>,
     ) -> Contents {
-        self.write_ack(now, (index, purpose), writer);
+        let for_datagram = is_active && self.makes_room_for_datagram(now, purpose);
+        let mut room = writer.room();
+        if for_datagram {
+            room = self.room_beside_datagram(room);
+        }
+        self.write_ack(now, (index, purpose), room, writer);
         if purpose == Purpose::Ack {
             self.pad_ack(writer);
             return Contents { frames: None, ack_now: false };
@@ -226,24 +245,32 @@ impl Connection {
         if is_active {
             self.write_control(writer, &mut frames);
             let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
+            let datagrams_first = class == Class::Sparse && self.datagrams.take_turn();
+            if datagrams_first {
+                self.write_datagrams(now, class, writer);
+            }
             self.write_streams(now, class, writer, &mut frames);
+            if !datagrams_first {
+                self.write_datagrams(now, class, writer);
+            }
         }
         let frames = (writer.len() > before).then_some(frames);
         Contents { frames, ack_now: wants_ack_now }
     }
 
-    /// Every packet that has room says what has arrived; at most half of it is spent on that.
+    /// Every packet that has room says what has arrived; at most half of the room is spent on that.
     fn write_ack(
         &mut self,
         now: Instant,
         (index, purpose): (usize, Purpose),
+        room: usize,
         writer: &mut Writer<'_>,
     ) {
         let Some(received) = self.paths.get_mut(index).map(|path| &mut path.received) else {
             return;
         };
         let due = received.due().is_some();
-        if !(due || received.has_news()) || writer.room() < 2 * ACK_LEN_MIN {
+        if !(due || received.has_news()) || room < 2 * ACK_LEN_MIN {
             return;
         }
         let Some(Report { ack, fresh }) = received.take_ack(&self.clock, now, &mut self.dice)
@@ -256,7 +283,7 @@ impl Connection {
         let wanted = ack.room_for(arrivals);
         let mut scratch = [0; DATAGRAM_MAX];
         let mut part = Writer::new(&mut scratch);
-        part.shrink_room(wanted.min(writer.room() / 2));
+        part.shrink_room(wanted.min(room / 2));
         Frame::Ack(ack).write(&mut part);
         let len = part.len();
         writer.octets(scratch.get(..len).unwrap_or_default());
@@ -422,7 +449,7 @@ impl Connection {
 
     // ---- when
 
-    fn pace(&self, now: Instant) -> Pace {
+    pub(super) fn pace(&self, now: Instant) -> Pace {
         let rate = self.paths.active().and_then(|path| path.controller.rate()).unwrap_or(0.0);
         Pace { now: self.clock.seconds(now), rate }
     }
@@ -435,7 +462,8 @@ impl Connection {
         }
         let in_flight = num::to_f64(active.sent.octets_in_flight());
         let pace = self.pace(now);
-        let has_bulk = self.streams.next_to_send(Class::Bulk, pace).is_some();
+        let has_bulk =
+            self.wants_datagram() || self.streams.next_to_send(Class::Bulk, pace).is_some();
         let Path { controller, .. } = self.paths.active_mut()?;
         if !has_bulk {
             controller.on_application_limited();

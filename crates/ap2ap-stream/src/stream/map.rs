@@ -421,8 +421,7 @@ impl StreamMap {
 
     /// The stream of the class whose turn it is and that has something to send.
     pub(crate) fn next_to_send(&self, class: Class, pace: Pace) -> Option<StreamId> {
-        let reserve = RESERVE_OCTETS.max(RESERVE_SHARE * pace.rate);
-        if class == Class::Sparse && self.sparse.octets(pace.now) > reserve {
+        if class == Class::Sparse && !self.has_reserve(pace) {
             return None;
         }
         let credit = self.credit.sent_room();
@@ -432,6 +431,20 @@ impl StreamMap {
             .filter(|(_, entry)| class == Class::Bulk || entry.is_sparse(pace))
             .min_by_key(|(_, entry)| entry.served)
             .map(|(id, _)| *id)
+    }
+
+    fn has_reserve(&self, pace: Pace) -> bool {
+        self.sparse.octets(pace.now) <= reserve(pace)
+    }
+
+    /// Whether a datagram may go past the pacer: half of the reserve is for streams alone.
+    pub(crate) fn has_reserve_for_datagrams(&self, pace: Pace) -> bool {
+        self.sparse.octets(pace.now) <= reserve(pace) / 2.0
+    }
+
+    /// Octets of no stream went past the pacer.
+    pub(crate) fn note_past_pacer(&mut self, octets: u64, now: f64) {
+        self.sparse.add(octets, now);
     }
 
     /// Octets never sent before that all streams together may send now.
@@ -524,6 +537,11 @@ impl StreamMap {
             self.tell_streams = true;
         }
     }
+}
+
+/// Octets that may go past the pacer in a second.
+fn reserve(pace: Pace) -> f64 {
+    RESERVE_OCTETS.max(RESERVE_SHARE * pace.rate)
 }
 
 /// Whether a packet's pieces can be stored.

@@ -22,6 +22,8 @@ const MAX_STREAM_DATA: u8 = 0x07;
 const MAX_STREAMS: u8 = 0x08;
 const CLOSE: u8 = 0x09;
 const PATH_LEAVE: u8 = 0x0a;
+const DATAGRAM: u8 = 0x0c;
+const DATAGRAM_LEN: u8 = 0x0d;
 /// A stream frame's type says what follows:
 ///
 /// ```text
@@ -47,6 +49,8 @@ pub(crate) enum Frame<'a> {
     /// Asks for an acknowledgement.
     Ping,
     Ack(Ack),
+    /// Octets that arrive once or not at all. Without a length field they are the packet's last.
+    Datagram(&'a [u8]),
     /// A piece of a stream. It is the last frame of its packet if it has no length field.
     Stream {
         id: StreamId,
@@ -109,6 +113,11 @@ impl<'a> Frame<'a> {
                 }
                 Frame::Close { code, reason: reader.octets(len)? }
             }
+            DATAGRAM => Frame::Datagram(reader.rest()),
+            DATAGRAM_LEN => {
+                let len = reader.length()?;
+                Frame::Datagram(reader.octets(len)?)
+            }
             _ if kind & STREAM != 0 => read_stream(reader, kind)?,
             // AP-50
             _ => return Err(Malformed),
@@ -124,6 +133,15 @@ impl<'a> Frame<'a> {
             Frame::Ack(ack) => {
                 writer.u8(if ack.epoch.is_some() { ACK_OF_EPOCH } else { ACK });
                 ack.write(writer);
+            }
+            Frame::Datagram(data) if writer.room() == data.len() + 1 => {
+                writer.u8(DATAGRAM);
+                writer.octets(data);
+            }
+            Frame::Datagram(data) => {
+                writer.u8(DATAGRAM_LEN);
+                writer.varint(num::len_u64(data.len()));
+                writer.octets(data);
             }
             Frame::Stream { id, offset, data, fin } => {
                 let header = StreamHeader { id: *id, offset: *offset };
@@ -336,6 +354,15 @@ mod tests {
             for frame in frames {
                 check_round_trip(&frame, 1024);
             }
+        }
+
+        #[test]
+        fn datagram_frames_round_trip_with_and_without_a_length(
+            data in prop::collection::vec(any::<u8>(), 0..300), beside in 0..400_usize,
+        ) {
+            let bare = data.len() + 1;
+            let room = if beside < 3 { bare } else { bare + beside };
+            check_round_trip(&Frame::Datagram(&data), room);
         }
 
         #[test]

@@ -22,8 +22,8 @@ const OUTPUTS_PER_INSTANT_MAX: usize = 40_000;
 /// What a wire makes of a datagram: what arrives of it, and how much later than usual.
 pub type Fate = Vec<(Duration, Vec<u8>)>;
 
-/// Decides on a datagram, given how many there were before.
-pub type Decide = Box<dyn FnMut(usize, &[u8]) -> Fate>;
+/// Decides on a datagram, given how many there were before and the time.
+pub type Decide = Box<dyn FnMut(usize, &[u8], Instant) -> Fate>;
 
 /// One direction.
 pub struct Wire {
@@ -40,18 +40,24 @@ impl Wire {
         Self::new(delay, |_, datagram| arrives(datagram))
     }
 
-    pub fn new(delay: Duration, fate: impl FnMut(usize, &[u8]) -> Fate + 'static) -> Self {
+    pub fn new(delay: Duration, mut fate: impl FnMut(usize, &[u8]) -> Fate + 'static) -> Self {
         let (sent, under_way) = (Vec::new(), BTreeMap::new());
-        Self { delay, fate: Box::new(fate), sent, under_way, count: 0 }
+        let fate = Box::new(move |count, datagram: &[u8], _| fate(count, datagram));
+        Self { delay, fate, sent, under_way, count: 0 }
     }
 
     /// From now on the wire does something else.
-    pub fn become_(&mut self, fate: impl FnMut(usize, &[u8]) -> Fate + 'static) {
+    pub fn become_(&mut self, mut fate: impl FnMut(usize, &[u8]) -> Fate + 'static) {
+        self.timed(move |count, datagram, _| fate(count, datagram));
+    }
+
+    /// The same, for what depends on when.
+    pub fn timed(&mut self, fate: impl FnMut(usize, &[u8], Instant) -> Fate + 'static) {
         self.fate = Box::new(fate);
     }
 
     pub fn push(&mut self, now: Instant, datagram: Vec<u8>) {
-        for (later, octets) in (self.fate)(self.sent.len(), &datagram) {
+        for (later, octets) in (self.fate)(self.sent.len(), &datagram, now) {
             self.count += 1;
             self.under_way.insert((now + self.delay + later, self.count), octets);
         }
