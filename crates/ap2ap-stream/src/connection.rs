@@ -443,7 +443,7 @@ impl Connection {
         }
     }
 
-    const fn protection(&mut self) -> Option<&mut Protection> {
+    pub(crate) const fn protection(&mut self) -> Option<&mut Protection> {
         match &mut self.state {
             State::Open(keys) => Some(keys),
             State::Closing(closing) => Some(&mut closing.keys),

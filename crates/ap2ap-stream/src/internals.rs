@@ -3,10 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use crate::connection::Connection;
 use crate::id::Side;
 use crate::path::DATAGRAM_MAX;
 use crate::protection::{Place, Protection, Secret};
+use crate::wire::frame::Frame;
 use crate::wire::packet::Header;
+use crate::wire::reader::Reader;
 use crate::wire::writer::Writer;
 
 /// The protection of one end's packets, from the secrets that a handshake would give.
@@ -59,4 +62,46 @@ impl Packets {
         let opened = self.0.open((now, Duration::from_secs(3)), (epoch, expected), 0, packet)?;
         Some((opened.number, opened.frames))
     }
+}
+
+/// Reads frames to the end or to the first that is none, and checks that each is written as it can be
+/// read again. How many there were.
+///
+/// # Panics
+/// If a frame that was read is written as something else.
+#[must_use]
+pub fn frames(octets: &[u8]) -> usize {
+    let mut reader = Reader::new(octets);
+    let mut count = 0;
+    while !reader.is_empty() {
+        let Ok(frame) = Frame::read(&mut reader) else { break };
+        // An octet of room more than it needs, so that a last stream frame has a length and can be told
+        // from what follows.
+        let mut buf = [0; 2 * DATAGRAM_MAX];
+        let mut writer = Writer::new(&mut buf);
+        frame.write(&mut writer);
+        let len = writer.len();
+        let written = buf.get(..len).unwrap_or_default();
+        assert_eq!(Frame::read(&mut Reader::new(written)), Ok(frame), "read and written");
+        count += 1;
+    }
+    count
+}
+
+/// A packet on the first path with any frames and the number, sealed with the keys of `from` as if it
+/// had said that itself. `None` without keys, or where the frames are too long.
+pub fn forge(from: &mut Connection, number: u64, frames: &[u8]) -> Option<Vec<u8>> {
+    let keys = from.protection()?;
+    let mut packet = vec![0; DATAGRAM_MAX];
+    let phase = keys.generation() & 1 == 1;
+    let header = Header { phase, ..Header::shortest(number, number.saturating_sub(1 << 20)) };
+    let mut writer = Writer::new(&mut packet);
+    if writer.room() < header.len.checked_add(frames.len())? {
+        return None;
+    }
+    header.write(&mut writer);
+    writer.octets(frames);
+    let len = keys.seal(Place { epoch: 0, number }, (0, header.len), frames.len(), &mut packet)?;
+    packet.truncate(len);
+    Some(packet)
 }

@@ -136,9 +136,10 @@ impl Ack {
         let mut lowest = self.largest.saturating_add(2);
         self.ranges.iter().map(move |range| {
             let gap = lowest.saturating_sub(*range.end()).saturating_sub(2);
-            lowest = *range.start();
-            let more = range.end().saturating_sub(*range.start());
-            (gap, more.min(RANGE_PACKETS_MAX - 1))
+            let more = range.end().saturating_sub(*range.start()).min(RANGE_PACKETS_MAX - 1);
+            // What is left out of a long range counts as part of the gap behind it.
+            lowest = range.end().saturating_sub(more);
+            (gap, more)
         })
     }
 
@@ -194,15 +195,21 @@ fn read_ranges(
     more: usize,
 ) -> Result<Vec<RangeInclusive<u64>>, Malformed> {
     let mut ranges = Vec::with_capacity(more + 1);
-    let mut lowest = largest.checked_sub(reader.varint()?).ok_or(Malformed)?;
+    let mut lowest = largest.checked_sub(read_packets(reader)?).ok_or(Malformed)?;
     ranges.push(lowest..=largest);
     for _ in 0..more {
         let gap = reader.varint()?.checked_add(2).ok_or(Malformed)?;
         let end = lowest.checked_sub(gap).ok_or(Malformed)?;
-        lowest = end.checked_sub(reader.varint()?).ok_or(Malformed)?;
+        lowest = end.checked_sub(read_packets(reader)?).ok_or(Malformed)?;
         ranges.push(lowest..=end);
     }
     Ok(ranges)
+}
+
+/// The packets of a range, less one.
+fn read_packets(reader: &mut Reader<'_>) -> Result<u64, Malformed> {
+    let more = reader.varint()?;
+    if more < RANGE_PACKETS_MAX { Ok(more) } else { Err(Malformed) }
 }
 
 fn read_arrivals(
@@ -292,6 +299,23 @@ pub(crate) mod tests {
             let read = read(&ack, &octets).0.unwrap();
             prop_assert!(ack.ranges.starts_with(&read.ranges));
             prop_assert!(ack.arrivals.starts_with(&read.arrivals));
+        }
+
+        /// AP-74: what is left out of a long range moves no other range.
+        #[test]
+        fn a_long_range_is_cut_and_those_behind_it_stay_where_they_are(
+            long in 0..5 * RANGE_PACKETS_MAX, gap in 2..100_u64, short in 0..100_u64,
+        ) {
+            let first = 1_000_000 - long..=1_000_000;
+            let second = first.start() - gap - short..=first.start() - gap;
+            let ranges = vec![first.clone(), second.clone()];
+            let ack = Ack {
+                epoch: None, largest: 1_000_000, written_at: 0, octets: 0, ranges, arrivals: vec![],
+            };
+            let octets = written(&ack, 200);
+            let read = Ack::read(&mut Reader::new(&octets)).unwrap();
+            let cut = long.min(RANGE_PACKETS_MAX - 1);
+            prop_assert_eq!(read.ranges, [1_000_000 - cut..=1_000_000, second]);
         }
 
         #[test]
