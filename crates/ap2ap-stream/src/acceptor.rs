@@ -23,7 +23,9 @@ use crate::id::{PathId, Side};
 use crate::identity::BridgeIdentity;
 use crate::noise::{Handshake, Seed};
 use crate::outer::{first_mac, macs_equal};
+use crate::protection::Secret;
 use crate::replay::Verdict;
+use crate::ticket::{self, Ticket};
 use crate::wire::handshake::{EarlyData, First, FirstPayloadHeader, split_payload};
 
 /// The first message makes no connection. The sender hears nothing of it.
@@ -85,6 +87,7 @@ impl Acceptor {
         let first = self.authentic(datagram)?;
         let mut seed = Seed::default();
         self.seeds.fill_bytes(&mut seed);
+        let ticket = self.draw_ticket();
         let mut handshake = Handshake::bridge(&self.identity, seed);
         let payload = handshake.read(first.noise).map_err(|_| Silence::Malformed)?;
         let client = handshake.client_key();
@@ -95,12 +98,17 @@ impl Acceptor {
         let (header, frames) =
             split_payload::<FirstPayloadHeader>(&payload).map_err(|_| Silence::Malformed)?;
         let version = header.choose_version().map_err(|_| Silence::Malformed)?;
-        let (early_data, frames) =
-            match self.identity.seen().judge(wall, header.made_at(), first.mac) {
-                Verdict::Take => (EarlyData::Taken, frames),
-                Verdict::Refuse => (EarlyData::Refused, [].as_slice()),
-                Verdict::Silence => return Err(Silence::Recorded),
-            };
+        let verdict = self.identity.seen().judge(wall, header.made_at(), first.mac);
+        let frames = match verdict {
+            Verdict::Silence => return Err(Silence::Recorded),
+            // AP-21: a ticket is used once, so no clock is asked.
+            Verdict::Take | Verdict::Refuse if header.has_ticket() => {
+                self.identity.open_with_ticket(now, frames)
+            }
+            Verdict::Take => Some(frames.to_vec()),
+            Verdict::Refuse => None,
+        };
+        let early_data = if frames.is_some() { EarlyData::Taken } else { EarlyData::Refused };
         debug!(?early_data, "first message");
         let answering = Answering {
             keys: None,
@@ -110,12 +118,21 @@ impl Acceptor {
             version,
             answer: None,
             answer_due: true,
+            ticket: self.identity.tickets().cloned().map(|known| (ticket, known)),
         };
         let state = State::Answering(Box::new(answering));
         let mut connection = Connection::new(Side::Bridge, (self.config.clone(), seed), state, now);
         connection.client = client;
-        connection.begin(now, path, datagram.len(), frames);
+        connection.begin(now, path, datagram.len(), &frames.unwrap_or_default());
         Ok(connection)
+    }
+
+    /// AP-23: a ticket follows from nothing of the session in which it is given.
+    fn draw_ticket(&mut self) -> Ticket {
+        let (mut id, mut secret) = (ticket::Id::default(), Secret::default());
+        self.seeds.fill_bytes(&mut id);
+        self.seeds.fill_bytes(&mut *secret);
+        Ticket::new(id, secret, ticket::LIFETIME)
     }
 
     /// AP-11: the MAC is looked at before anything else, and before any curve operation.
@@ -151,6 +168,7 @@ impl Connection {
 mod tests {
     use super::*;
     use crate::connection::Connection;
+    use crate::credentials::Credentials;
     use crate::event::{CloseReason, Output};
     use crate::key::SecretKey;
     use crate::replay::REPLAY_CACHE_MAX;
@@ -246,5 +264,26 @@ mod tests {
         assert_eq!(answered(WALL), EarlyData::Refused);
         let later = WALL + Duration::from_secs(1);
         assert_eq!(answered(later), EarlyData::Taken, "newer than what was forgotten");
+    }
+
+    /// AP-22: what the bridge's secret key alone opens does not hold the request.
+    #[test]
+    fn early_data_under_a_ticket_is_not_readable_with_the_bridges_key() {
+        const REQUEST: &[u8] = b"nobody reads this later";
+        let ticket = Ticket::new([5; 16], Secret::new([6; 32]), ticket::LIFETIME);
+        let recorded = |credentials: Credentials| {
+            let mut client =
+                Connection::connect(credentials, Config::default(), [1; 32], WALL, now());
+            let id = client.open().unwrap();
+            client.stream(id).unwrap().write(REQUEST).unwrap();
+            client.handle_path(now(), PATH, PathEvent::Added { payload_max: 1200 });
+            let first = drain(&mut client).0.remove(0);
+            let noise = First::split(&first).unwrap().noise.to_vec();
+            Handshake::bridge(&identity(), [2; 32]).read(&noise).unwrap()
+        };
+        let reads = |payload: &[u8]| payload.windows(REQUEST.len()).any(|part| part == REQUEST);
+        let credentials = Credentials::new(identity().public_key());
+        assert!(reads(&recorded(credentials.clone())));
+        assert!(!reads(&recorded(credentials.with_ticket(ticket))));
     }
 }

@@ -9,6 +9,7 @@ mod receive;
 mod tests;
 mod transmit;
 
+use handshake::Given;
 pub(crate) use handshake::{Answering, Opening};
 
 use std::collections::VecDeque;
@@ -76,6 +77,8 @@ pub struct Connection {
     pub(crate) side: Side,
     /// Whom a bridge with a list let in.
     pub(crate) client: Option<PublicKey>,
+    /// What a bridge gives its client, until the client has it.
+    ticket: Option<Given>,
     config: Config,
     clock: Clock,
     dice: Dice,
@@ -171,6 +174,7 @@ impl Connection {
         Self {
             side,
             client: None,
+            ticket: None,
             config,
             clock: Clock::new(now),
             dice: Dice::new(seed),

@@ -2,6 +2,7 @@
 
 use crate::key::{PublicKey, SecretKey};
 use crate::outer::Pattern;
+use crate::ticket::Ticket;
 
 /// A bridge's public key, and the client's own key if the bridge lets only some clients in.
 ///
@@ -10,13 +11,14 @@ use crate::outer::Pattern;
 pub struct Credentials {
     bridge: PublicKey,
     client: Option<SecretKey>,
+    ticket: Option<Ticket>,
 }
 
 impl Credentials {
     /// For a bridge that takes everybody who knows its key. The client stays nobody in particular.
     #[must_use]
     pub const fn new(bridge: PublicKey) -> Self {
-        Self { bridge, client: None }
+        Self { bridge, client: None, ticket: None }
     }
 
     /// For a bridge that has the public key of `key` on its list
@@ -25,6 +27,18 @@ impl Credentials {
     #[must_use]
     pub fn with_client_key(self, key: SecretKey) -> Self {
         Self { client: Some(key), ..self }
+    }
+
+    /// With a ticket that the same bridge gave: the early data is forward secret as soon as the bridge
+    /// has forgotten the ticket, and is taken whatever the clocks say. For one connection; a ticket
+    /// that is used up, or too old, costs a round trip.
+    #[must_use]
+    pub fn with_ticket(self, ticket: Ticket) -> Self {
+        Self { ticket: Some(ticket), ..self }
+    }
+
+    pub(crate) const fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
     }
 
     /// The bridge's key.

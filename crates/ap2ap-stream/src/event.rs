@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::id::{ErrorCode, PathId, StreamId};
+use crate::ticket::Ticket;
 
 /// The one next step for whoever drives a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub enum Event {
     /// Unreliable datagrams arrived. It is said once until
     /// [`recv_datagram`](crate::Connection::recv_datagram) has found none.
     Datagram,
+    /// At a client: the bridge gave a ticket for the next connection. The newest counts; keep it in
+    /// memory, or let it go.
+    Ticket(Ticket),
     /// The connection is over. Nothing follows but the last datagrams.
     Closed(CloseReason),
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::key::{PublicKey, SecretKey};
 use crate::outer::Pattern;
 use crate::replay::ReplayCache;
+use crate::ticket::TicketTable;
 
 /// A bridge's key and all that there must be once for each key.
 ///
@@ -20,7 +21,11 @@ pub struct BridgeIdentity {
     public: PublicKey,
     allowed: Option<Arc<BTreeSet<PublicKey>>>,
     seen: Arc<Mutex<ReplayCache>>,
+    tickets: Option<SharedTickets>,
 }
+
+/// The tickets of one bridge.
+pub(crate) type SharedTickets = Arc<Mutex<TicketTable>>;
 
 impl BridgeIdentity {
     /// The identity that belongs to `key`, in a process that began at the wall time `started`, since
@@ -34,7 +39,7 @@ impl BridgeIdentity {
     pub fn new(key: SecretKey, started: Duration) -> Self {
         let public = key.public();
         let seen = Arc::new(Mutex::new(ReplayCache::new(started)));
-        Self { key, public, allowed: None, seen }
+        Self { key, public, allowed: None, seen, tickets: None }
     }
 
     /// Only clients with one of these keys are answered; everybody else hears nothing, clients
@@ -42,6 +47,14 @@ impl BridgeIdentity {
     #[must_use]
     pub fn allowing(self, clients: impl IntoIterator<Item = PublicKey>) -> Self {
         Self { allowed: Some(Arc::new(clients.into_iter().collect())), ..self }
+    }
+
+    /// Gives each client a ticket for its next connection
+    /// ([`Credentials::with_ticket`](crate::Credentials::with_ticket)): one for an hour, 4,096 in all,
+    /// in memory only (AP-23).
+    #[must_use]
+    pub fn giving_tickets(self) -> Self {
+        Self { tickets: Some(SharedTickets::default()), ..self }
     }
 
     /// Takes no early data that was made until the wall time `mark`, and none that was made later than
@@ -88,6 +101,17 @@ impl BridgeIdentity {
             (Some(allowed), Some(client)) => allowed.contains(client),
             (Some(_), None) => false,
         }
+    }
+
+    /// Where tickets are known, if any are given.
+    pub(crate) const fn tickets(&self) -> Option<&SharedTickets> {
+        self.tickets.as_ref()
+    }
+
+    /// AP-21: opens early data that was sealed with one of this bridge's tickets, and forgets it.
+    pub(crate) fn open_with_ticket(&self, now: Instant, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut tickets = self.tickets.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.open(now, sealed)
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, ReplayCache> {

@@ -25,6 +25,7 @@ mod recovery;
 mod replay;
 mod stats;
 mod stream;
+mod ticket;
 mod unauthenticated;
 mod wire;
 
@@ -40,4 +41,5 @@ pub use key::{ParseKeyError, PublicKey, SecretKey};
 pub use replay::{CLOCK_TOLERANCE, REPLAY_CACHE_MAX, REPLAY_WINDOW};
 pub use stats::Stats;
 pub use stream::Stream;
+pub use ticket::Ticket;
 pub use unauthenticated::UnauthenticatedConnection;

@@ -17,6 +17,7 @@ use crate::identity::BridgeIdentity;
 use crate::key::PublicKey;
 use crate::outer::{Pattern, mask_ephemeral};
 use crate::protection::{Protection, Secret};
+use crate::ticket::SALT_LEN;
 use crate::wire::handshake::HANDSHAKE_DATAGRAM_MAX;
 
 const NK: &str = "Noise_NK_25519_ChaChaPoly_BLAKE2s";
@@ -32,6 +33,7 @@ const PADDING_END: u32 = 16;
 /// later comes from another one (see `dice`).
 const PADDING_STREAM: u64 = 1;
 const NEXT_SEED_STREAM: u64 = 3;
+const SALT_STREAM: u64 = 4;
 const _: () = assert!(PADDING_STREAM != dice::STREAM && NEXT_SEED_STREAM != dice::STREAM);
 
 /// The seed of one connection's secrets.
@@ -139,6 +141,15 @@ pub(crate) fn next_seed(seed: Seed) -> Seed {
     stream.set_stream(NEXT_SEED_STREAM);
     stream.fill_bytes(&mut next);
     next
+}
+
+/// What keeps this use of a ticket apart from another one.
+pub(crate) fn salt(seed: Seed) -> [u8; SALT_LEN] {
+    let mut salt = [0; SALT_LEN];
+    let mut stream = ChaCha20Rng::from_seed(seed);
+    stream.set_stream(SALT_STREAM);
+    stream.fill_bytes(&mut salt);
+    salt
 }
 
 fn padding(seed: Seed) -> usize {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ap2ap_stream::{ErrorCode, OpenError, PublicKey, SendDatagramError, Stats};
+use ap2ap_stream::{ErrorCode, OpenError, PublicKey, SendDatagramError, Stats, Ticket};
 use bytes::Bytes;
 use tracing::Span;
 
@@ -193,6 +193,15 @@ impl Connection {
     #[must_use]
     pub fn client_key(&self) -> Option<PublicKey> {
         self.shared().lock().core.client_key()
+    }
+
+    /// The newest ticket that the bridge gave, if it gives any and this one was not taken yet: for the
+    /// early data of one more connection to the same bridge ([`Credentials::with_ticket`]).
+    ///
+    /// [`Credentials::with_ticket`]: crate::Credentials::with_ticket
+    #[must_use]
+    pub fn take_ticket(&self) -> Option<Ticket> {
+        self.shared().lock().ticket.take()
     }
 
     /// Streams that are open on at least one side.

@@ -14,7 +14,7 @@ mod stream;
 
 pub use ap2ap_stream::{
     BridgeIdentity, CloseReason, Config, Credentials, ErrorCode, PublicKey, SecretKey,
-    SendDatagramError, Stats,
+    SendDatagramError, Stats, Ticket,
 };
 pub use carrier::PeerId;
 pub use clock::wall_time;

@@ -8,7 +8,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    CloseReason, Connection, ErrorCode, Event, Output, PathEvent, PathId, StreamId,
+    CloseReason, Connection, ErrorCode, Event, Output, PathEvent, PathId, StreamId, Ticket,
 };
 use tokio::sync::Notify;
 use tracing::{Span, debug, error_span};
@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) is_connected: bool,
     /// As the core had it when it was last asked.
     pub(crate) probes_unanswered: u32,
+    /// The newest that the bridge gave and nobody took.
+    pub(crate) ticket: Option<Ticket>,
     /// Set once. Handles look here first, so that they see the end before the core does.
     pub(crate) end: Option<ConnectionError>,
     /// Something was written or is waited for: the first message need not wait.
@@ -97,6 +99,7 @@ impl Shared {
             readers: BTreeMap::new(),
             writers: BTreeMap::new(),
             arrivals: VecDeque::new(),
+            ticket: None,
             is_connected: false,
             probes_unanswered: 0,
             end: None,
@@ -272,6 +275,7 @@ impl Shared {
                 drop(state);
                 self.openable.notify_waiters();
             }
+            Event::Ticket(ticket) => state.ticket = Some(ticket),
             Event::Datagram => {
                 drop(state);
                 self.datagram.notify_waiters();

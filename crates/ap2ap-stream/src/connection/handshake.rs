@@ -1,5 +1,6 @@
 //! The handshake inside a connection: first message, answer, their repeats, and what either proves.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use zerocopy::IntoBytes;
@@ -9,11 +10,14 @@ use super::{Connection, State};
 use crate::credentials::Credentials;
 use crate::event::{CloseReason, Event};
 use crate::id::Side;
-use crate::noise::{Handshake, Seed, next_seed};
+use crate::identity::SharedTickets;
+use crate::noise::{Handshake, Seed, next_seed, salt};
 use crate::outer::{Pattern, first_mac};
 use crate::protection::Protection;
 use crate::recovery::sent::SentFrame;
 use crate::stream::map::Class;
+use crate::stream::recv::Violation;
+use crate::ticket::{self, Ticket};
 use crate::wire::frame::{CONTROL_LEN_MAX, Frame};
 use crate::wire::handshake::{
     ANSWER_OVERHEAD, AnswerPayloadHeader, EarlyData, FIRST_OVERHEAD, FirstPayloadHeader,
@@ -32,7 +36,9 @@ const EARLY_PACKETS_MAX: usize = 8;
 const FIRST_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - FIRST_OVERHEAD;
 const FIRST_ROOM_WITH_KEY: usize = FIRST_ROOM - SEALED_KEY_LEN;
 const ANSWER_ROOM: usize = HANDSHAKE_DATAGRAM_MAX - ANSWER_OVERHEAD;
-const _: () = assert!(FIRST_ROOM_WITH_KEY >= 4 * CONTROL_LEN_MAX && ANSWER_ROOM > FIRST_ROOM);
+const _: () = assert!(
+    FIRST_ROOM_WITH_KEY >= 3 * CONTROL_LEN_MAX + ticket::OVERHEAD && ANSWER_ROOM > FIRST_ROOM
+);
 
 #[derive(Debug)]
 pub(crate) struct Opening {
@@ -61,6 +67,15 @@ pub(crate) struct Answering {
     /// The answer as it was sent, and the frames in it.
     pub(crate) answer: Option<(Vec<u8>, Vec<SentFrame>)>,
     pub(crate) answer_due: bool,
+    /// For the client's next connection, and where it is to be known.
+    pub(crate) ticket: Option<(Ticket, SharedTickets)>,
+}
+
+/// A ticket that the client does not have yet, as far as is known.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) ticket: Ticket,
+    pub(super) is_due: bool,
 }
 
 impl Opening {
@@ -123,8 +138,24 @@ impl Connection {
             Pattern::Nk => FIRST_ROOM,
             Pattern::Ik => FIRST_ROOM_WITH_KEY,
         };
-        let mut payload = FirstPayloadHeader::new(opening.wall, VERSION_MAX).as_bytes().to_vec();
-        let frames = self.append_frames(now, &mut payload, room, handshake.padding());
+        let header = FirstPayloadHeader::new(opening.wall, VERSION_MAX);
+        let ticket = opening.credentials.ticket().cloned().map(|it| (it, salt(*opening.seed)));
+        let (payload, frames) = match ticket {
+            None => {
+                let mut payload = header.as_bytes().to_vec();
+                let frames = self.append_frames(now, &mut payload, room, handshake.padding());
+                (payload, frames)
+            }
+            // AP-22
+            Some((ticket, salt)) => {
+                let mut plain = Vec::new();
+                let room = room.saturating_sub(ticket::OVERHEAD);
+                let frames = self.append_frames(now, &mut plain, room, handshake.padding());
+                let mut payload = header.with_ticket().as_bytes().to_vec();
+                ticket.seal(salt, &plain, &mut payload);
+                (payload, frames)
+            }
+        };
         let mut first = Vec::with_capacity(HANDSHAKE_DATAGRAM_MAX);
         handshake.write(&payload, &mut first).ok()?;
         let mac = first_mac(&bridge, pattern, &first);
@@ -282,8 +313,18 @@ impl Connection {
         true
     }
 
+    /// AP-23: only a bridge gives tickets. Of several that were not told yet the newest counts.
+    pub(super) fn handle_ticket(&mut self, ticket: Ticket) -> Result<(), Violation> {
+        if self.side == Side::Bridge {
+            return Err(Violation("a ticket from a client"));
+        }
+        self.events.retain(|event| !matches!(event, Event::Ticket(_)));
+        self.events.push_back(Event::Ticket(ticket));
+        Ok(())
+    }
+
     /// A packet that only the client can have made: the answer arrived.
-    pub(super) fn confirm(&mut self) {
+    pub(super) fn confirm(&mut self, now: Instant) {
         if !matches!(self.state, State::Answering(_)) {
             return;
         }
@@ -297,6 +338,10 @@ impl Connection {
             for frame in frames {
                 self.frame_arrived(frame);
             }
+        }
+        if let Some((ticket, known)) = answering.ticket {
+            known.lock().unwrap_or_else(PoisonError::into_inner).insert(now, &ticket);
+            self.ticket = Some(Given { ticket, is_due: true });
         }
         // It had the answer from the first path.
         if let Some(path) = self.paths.list.iter_mut().find(|path| path.epoch == 0) {

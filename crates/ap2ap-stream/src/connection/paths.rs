@@ -293,9 +293,21 @@ impl Connection {
 
     /// A frame that must arrive did.
     pub(super) fn frame_arrived(&mut self, frame: &SentFrame) {
-        if let SentFrame::PathLeave(epoch) = frame {
-            self.paths.epoch_is_known(*epoch);
-            return;
+        match frame {
+            SentFrame::PathLeave(epoch) => {
+                self.paths.epoch_is_known(*epoch);
+                return;
+            }
+            SentFrame::Ticket => {
+                self.ticket = None;
+                return;
+            }
+            SentFrame::Stream { .. }
+            | SentFrame::Reset(_)
+            | SentFrame::Stop(_)
+            | SentFrame::MaxData
+            | SentFrame::MaxStreamData(_)
+            | SentFrame::MaxStreams => {}
         }
         let limit = self.send_limit();
         self.streams.frame_arrived(frame, limit, &mut self.events);
@@ -303,10 +315,19 @@ impl Connection {
 
     /// A frame that must arrive has to be sent again.
     pub(super) fn frame_lost(&mut self, frame: &SentFrame) {
-        if let SentFrame::PathLeave(epoch) = frame {
-            self.paths.leave(*epoch);
-            return;
+        match frame {
+            SentFrame::PathLeave(epoch) => self.paths.leave(*epoch),
+            SentFrame::Ticket => {
+                if let Some(given) = &mut self.ticket {
+                    given.is_due = true;
+                }
+            }
+            SentFrame::Stream { .. }
+            | SentFrame::Reset(_)
+            | SentFrame::Stop(_)
+            | SentFrame::MaxData
+            | SentFrame::MaxStreamData(_)
+            | SentFrame::MaxStreams => self.streams.frame_lost(frame),
         }
-        self.streams.frame_lost(frame);
     }
 }

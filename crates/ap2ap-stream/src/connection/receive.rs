@@ -1,6 +1,6 @@
 //! From a datagram to its frames, and from each frame to the part that it concerns.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::trace;
 
@@ -9,10 +9,11 @@ use crate::event::CloseReason;
 use crate::id::{ErrorCode, PathId};
 use crate::num;
 use crate::path::DATAGRAM_MAX;
-use crate::protection::Opened;
+use crate::protection::{Opened, Secret};
 use crate::recovery::received::Asks;
 use crate::stream::map::Room;
 use crate::stream::recv::Violation;
+use crate::ticket::Ticket;
 use crate::wire::ack::Ack;
 use crate::wire::frame::Frame;
 use crate::wire::reader::Reader;
@@ -83,7 +84,7 @@ impl Connection {
             }
         }
         self.heard(now, len);
-        self.confirm();
+        self.confirm(now);
         if let Err(violation) = self.handle_frames(now, index, frames) {
             self.violated(now, violation.0);
         }
@@ -147,6 +148,7 @@ impl Connection {
                 | Frame::MaxStreamData { .. }
                 | Frame::MaxStreams(_)
                 | Frame::PathLeave(_)
+                | Frame::Ticket { .. }
                 | Frame::Close { .. } => {}
             }
         }
@@ -204,6 +206,10 @@ impl Connection {
             Frame::PathLeave(epoch) => {
                 self.handle_leave(now, epoch);
                 Ok(())
+            }
+            Frame::Ticket { id, secret, lifetime_s } => {
+                let lifetime = Duration::from_secs(lifetime_s);
+                self.handle_ticket(Ticket::new(*id, Secret::new(*secret), lifetime))
             }
             Frame::Close { code, reason } => {
                 self.handle_close(code, reason);

@@ -223,6 +223,13 @@ fn a_datagram_full_of_the_smallest_frames_is_bounded_work() {
     assert!(!forger.bridge.is_closed());
 }
 
+/// AP-23
+#[test]
+fn a_ticket_from_a_client_ends_the_connection() {
+    let ticket = Frame::Ticket { id: &[1; 16], secret: &[2; 32], lifetime_s: 9 };
+    Forger::new().assert_ends(&[ticket], "a ticket from a client");
+}
+
 #[test]
 fn any_plain_text_ends_the_connection_or_goes_by() {
     let mut state = 1_u64;

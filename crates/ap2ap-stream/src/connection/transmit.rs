@@ -12,7 +12,7 @@ use crate::recovery::received::Report;
 use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
 use crate::stream::map::{Class, Pace};
 use crate::wire::ack::ACK_LEN_MIN;
-use crate::wire::frame::{CONTROL_LEN_MAX, Frame, REASON_LEN_MAX, StreamHeader};
+use crate::wire::frame::{CONTROL_LEN_MAX, Frame, REASON_LEN_MAX, StreamHeader, TICKET_LEN_MAX};
 use crate::wire::packet::{Header, PACKET_NUMBER_END};
 use crate::wire::writer::Writer;
 
@@ -181,6 +181,7 @@ impl Connection {
         let says_something = is_active
             && (self.paths.wants_to_leave()
                 || self.streams.wants_control()
+                || self.ticket.as_ref().is_some_and(|given| given.is_due)
                 || (wants_datagram && self.streams.has_reserve_for_datagrams(pace))
                 || self.streams.next_to_send(Class::Sparse, pace).is_some());
         if has_room && (asks || says_something) {
@@ -316,6 +317,13 @@ impl Connection {
         {
             Frame::PathLeave(epoch).write(writer);
             frames.push(SentFrame::PathLeave(epoch));
+        }
+        if writer.room() >= TICKET_LEN_MAX
+            && let Some(given) = self.ticket.as_mut().filter(|given| given.is_due)
+        {
+            given.is_due = false;
+            given.ticket.frame().write(writer);
+            frames.push(SentFrame::Ticket);
         }
         while writer.room() >= 3 * CONTROL_LEN_MAX
             && let Some(id) = self.streams.next_with_control()

@@ -45,6 +45,7 @@ pub(crate) enum SentFrame {
     MaxStreams,
     /// The epoch that is not used any more.
     PathLeave(u32),
+    Ticket,
 }
 
 /// A packet that asked for an acknowledgement.

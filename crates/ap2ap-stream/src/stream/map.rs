@@ -355,7 +355,8 @@ impl StreamMap {
             | SentFrame::MaxData
             | SentFrame::MaxStreamData(_)
             | SentFrame::MaxStreams
-            | SentFrame::PathLeave(_) => {}
+            | SentFrame::PathLeave(_)
+            | SentFrame::Ticket => {}
         }
     }
 
@@ -384,7 +385,7 @@ impl StreamMap {
             }
             SentFrame::MaxData => self.credit.tell = true,
             SentFrame::MaxStreams => self.tell_streams = true,
-            SentFrame::PathLeave(_) => {}
+            SentFrame::PathLeave(_) | SentFrame::Ticket => {}
         }
     }
 

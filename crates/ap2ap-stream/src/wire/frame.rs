@@ -7,6 +7,7 @@ use super::writer::{Writer, length_len};
 use crate::id::{ErrorCode, StreamId};
 use crate::num;
 use crate::path::epochs::EPOCH_END;
+use crate::ticket;
 
 /// The longest close reason, in octets: a sentence.
 pub(crate) const REASON_LEN_MAX: usize = 100;
@@ -22,6 +23,7 @@ const MAX_STREAM_DATA: u8 = 0x07;
 const MAX_STREAMS: u8 = 0x08;
 const CLOSE: u8 = 0x09;
 const PATH_LEAVE: u8 = 0x0a;
+const TICKET: u8 = 0x0e;
 const DATAGRAM: u8 = 0x0c;
 const DATAGRAM_LEN: u8 = 0x0d;
 /// A stream frame's type says what follows:
@@ -80,6 +82,12 @@ pub(crate) enum Frame<'a> {
     MaxStreams(u64),
     /// The path with this epoch is not used any more.
     PathLeave(u32),
+    /// A bridge gives a secret for the next connection's early data (AP-23).
+    Ticket {
+        id: &'a [u8; ticket::ID_LEN],
+        secret: &'a [u8; ticket::SECRET_LEN],
+        lifetime_s: u64,
+    },
     /// The connection is over.
     Close {
         code: ErrorCode,
@@ -105,6 +113,11 @@ impl<'a> Frame<'a> {
             MAX_STREAM_DATA => Frame::MaxStreamData { id: read_id(reader)?, max: reader.varint()? },
             MAX_STREAMS => Frame::MaxStreams(reader.varint()?),
             PATH_LEAVE => Frame::PathLeave(read_epoch(reader)?),
+            TICKET => Frame::Ticket {
+                id: read_array(reader)?,
+                secret: read_array(reader)?,
+                lifetime_s: reader.varint()?,
+            },
             CLOSE => {
                 let code = read_code(reader)?;
                 let len = reader.length()?;
@@ -177,6 +190,12 @@ impl<'a> Frame<'a> {
                 writer.u8(PATH_LEAVE);
                 writer.varint(u64::from(*epoch));
             }
+            Frame::Ticket { id, secret, lifetime_s } => {
+                writer.u8(TICKET);
+                writer.octets(*id);
+                writer.octets(*secret);
+                writer.varint(*lifetime_s);
+            }
             Frame::Close { code, reason } => {
                 writer.u8(CLOSE);
                 writer.varint(u64::from(code.0));
@@ -194,6 +213,9 @@ impl<'a> Frame<'a> {
 
 /// The most octets that a control frame takes: a type, two numbers and a code.
 pub(crate) const CONTROL_LEN_MAX: usize = 1 + 3 * 8;
+
+/// The most octets that a ticket takes.
+pub(crate) const TICKET_LEN_MAX: usize = 1 + ticket::ID_LEN + ticket::SECRET_LEN + 8;
 
 /// What stands before a stream frame's data.
 #[derive(Clone, Copy, Debug)]
@@ -250,6 +272,10 @@ impl StreamHeader {
         let with_len = most.saturating_sub(length_len(available));
         if available < with_len { available } else { with_len }
     }
+}
+
+fn read_array<'a, const LEN: usize>(reader: &mut Reader<'a>) -> Result<&'a [u8; LEN], Malformed> {
+    reader.octets(LEN)?.try_into().map_err(|_| Malformed)
 }
 
 fn read_id(reader: &mut Reader<'_>) -> Result<StreamId, Malformed> {
@@ -349,6 +375,7 @@ mod tests {
                 Frame::MaxData(number),
                 Frame::MaxStreamData { id, max: number },
                 Frame::MaxStreams(number),
+                Frame::Ticket { id: &[3; 16], secret: &[4; 32], lifetime_s: number },
                 Frame::Close { code, reason: &reason },
             ];
             for frame in frames {

@@ -3,6 +3,9 @@
 //! ```text
 //!   first   | e 32, masked | AEAD: time 6, version 1, frames … | tag 16 | MAC 16 |
 //!           | e 32, masked | sealed static key 48 | AEAD: …    | tag 16 | MAC 16 |   (IK)
+//!
+//!   with a ticket, in the place of frames: | ticket 16 | salt 8 | sealed frames … | tag 16 |
+//!
 //!   answer  | e 32, masked | AEAD: version 1, frames … | tag 16 |
 //! ```
 //!
@@ -41,6 +44,9 @@ pub(crate) const VERSION_MAX: u8 = 1;
 /// The version octet keeps its upper bit for something else.
 const VERSION_BITS: u8 = 0x7f;
 
+/// In a first message: a ticket's name and frames sealed with it follow, instead of frames.
+const HAS_TICKET: u8 = 0x80;
+
 /// In an answer: the frames of the first message took effect.
 const EARLY_DATA_TAKEN: u8 = 0x80;
 
@@ -63,6 +69,15 @@ impl FirstPayloadHeader {
             [0xff; 6]
         };
         Self { made_at_ms, version: version_max & VERSION_BITS }
+    }
+
+    /// The same, with frames that are sealed with a ticket behind it.
+    pub(crate) const fn with_ticket(self) -> Self {
+        Self { version: self.version | HAS_TICKET, ..self }
+    }
+
+    pub(crate) const fn has_ticket(&self) -> bool {
+        self.version & HAS_TICKET != 0
     }
 
     /// The wall time on the client's clock.

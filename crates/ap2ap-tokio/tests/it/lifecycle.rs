@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use ap2ap_tokio::{
-    CloseReason, Config, ConnectError, ConnectionError, Endpoint, EndpointConfig, ErrorCode,
-    SecretKey, StreamError,
+    CloseReason, Config, ConnectError, ConnectionError, Credentials, Endpoint, EndpointConfig,
+    ErrorCode, SecretKey, StreamError,
 };
 use carrier::{Carrier, Faults, MemoryCarrier, OpenError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -251,5 +251,33 @@ impl<C: Carrier> Carrier for Watched<C> {
         buf: &mut [u8],
     ) -> std::task::Poll<carrier::CarrierEvent> {
         self.inner.poll(cx, now, buf)
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_of_one_connection_is_used_by_the_next() {
+    let (here, there) = MemoryCarrier::pair();
+    let client = Endpoint::client(here, Config::default());
+    let bridge = Endpoint::bridge(there, identity().giving_tickets(), Config::default());
+    let mut credentials = Credentials::new(secret().public());
+    for _ in 0..2 {
+        let near = client.connect(memory_peer(), credentials.clone()).unwrap();
+        let far = within(bridge.accept()).await.unwrap();
+        // What comes back was sent after the ticket.
+        let (_here, mut there) = stream(&near, &far).await;
+        within(there.write_all(b"?")).await.unwrap();
+        let ticket = within(async {
+            loop {
+                match near.take_ticket() {
+                    Some(ticket) => return ticket,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+        .await;
+        assert!(near.take_ticket().is_none(), "it is taken once");
+        credentials = Credentials::new(secret().public()).with_ticket(ticket);
+        near.close(ErrorCode(0), "");
+        within(far.closed()).await;
     }
 }
