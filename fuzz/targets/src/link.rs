@@ -174,10 +174,9 @@ impl World {
     fn change_a_path(&mut self, input: &mut Input<'_>) {
         let path = PathId(u64::from(input.u8() % 3));
         let payload_max = 256 + usize::from(input.u16() % 1100);
-        let event = match input.u8() % 4 {
+        let event = match input.u8() % 3 {
             0 => PathEvent::Added { payload_max },
             1 => PathEvent::Changed { payload_max },
-            2 => PathEvent::AddedShared { payload_max },
             _ => PathEvent::Removed,
         };
         self.client.handle_path(self.now, path, event);
@@ -219,14 +218,15 @@ impl World {
         }
     }
 
-    /// Once the link is good again, everything that was written arrives.
+    /// Once the link is good again, everything that was written arrives: soon, or at the rate that the
+    /// adversary has made it look like, within hours.
     fn come_to_rest(&mut self) {
         if self.is_over {
             return;
         }
         self.client.handle_path(self.now, PATH, added());
-        for _ in 0..3000 {
-            self.now += Duration::from_millis(20);
+        for step in 0..20_000 {
+            self.now += Duration::from_millis(if step < 500 { 20 } else { 400 });
             self.deliver(Side::Bridge, QUEUE_MAX);
             self.deliver(Side::Client, QUEUE_MAX);
             self.settle();
