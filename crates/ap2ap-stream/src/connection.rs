@@ -2,6 +2,8 @@
 
 mod datagrams;
 mod handshake;
+#[cfg(test)]
+mod overhead;
 mod paths;
 mod receive;
 #[cfg(test)]

@@ -60,7 +60,7 @@ struct ArrivedAt {
 }
 
 /// The receiving side of the packet numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Received {
     seen: ReplayWindow,
     /// What is to be acknowledged.
@@ -79,6 +79,29 @@ pub(crate) struct Received {
     /// Decaying count of octets: about the octets of the last second.
     recent_octets: f64,
     recent_at: f64,
+}
+
+/// The first acknowledgement of all waits for half of an average wait: an answer is likely to come
+/// within that, and carries it.
+const FIRST_WAIT: f64 = 0.5;
+
+impl Default for Received {
+    fn default() -> Self {
+        Self {
+            seen: ReplayWindow::default(),
+            numbers: RangeInclusiveSet::new(),
+            news_floors: NewsFloors::default(),
+            largest: None,
+            octets: 0,
+            arrivals: Arrivals::default(),
+            has_news: false,
+            due: None,
+            wait: FIRST_WAIT,
+            cost: num::to_f64(num::len_u64(ACK_OVERHEAD)),
+            recent_octets: 0.0,
+            recent_at: 0.0,
+        }
+    }
 }
 
 impl Received {
@@ -107,10 +130,13 @@ impl Received {
         self.largest = Some(self.largest.map_or(number, |largest| largest.max(number)));
         self.forget_oldest();
         self.octets = self.octets.saturating_add(num::len_u64(octets));
-        self.arrivals.note(ArrivedAt { number, at: clock.wire(now) });
         self.note_octets(clock.seconds(now), num::to_f64(num::len_u64(octets)));
-        // Who acknowledged what asks for nothing would keep two silent ends talking.
-        self.has_news |= asks > Asks::Nothing;
+        // Who acknowledged what asks for nothing would keep two silent ends talking; and its sender has
+        // no use for the time at which it came.
+        if asks > Asks::Nothing {
+            self.has_news = true;
+            self.arrivals.note(ArrivedAt { number, at: clock.wire(now) });
+        }
         match asks {
             Asks::Nothing => {}
             Asks::AckNow => self.due = Some(now),

@@ -87,11 +87,15 @@ pub struct End {
     pub connection: Connection,
     pub events: Vec<Event>,
     pub wait: Option<Instant>,
+    /// Longer datagrams are refused as too large by the carrier, which says so.
+    pub carrier_max: usize,
+    /// How often it did.
+    pub refusals: usize,
 }
 
 impl End {
     pub fn new(connection: Connection) -> Self {
-        Self { connection, events: Vec::new(), wait: None }
+        Self { connection, events: Vec::new(), wait: None, carrier_max: usize::MAX, refusals: 0 }
     }
 
     /// Polls until there is nothing more to do now, and checks that it waits for the future.
@@ -100,6 +104,7 @@ impl End {
         let mut datagrams = Vec::new();
         for _ in 0..OUTPUTS_PER_INSTANT_MAX {
             match self.connection.poll_output(now, &mut buf) {
+                Output::Transmit { len, .. } if len > self.carrier_max => self.refuse(now),
                 Output::Transmit { len, .. } => datagrams.push(buf[..len].to_vec()),
                 Output::Event(event) => self.events.push(event),
                 Output::Wait(at) => {
@@ -110,6 +115,15 @@ impl End {
             }
         }
         panic!("no end of outputs at one instant");
+    }
+
+    /// As a driver does when a carrier says `TooLarge`.
+    fn refuse(&mut self, now: Instant) {
+        let payload_max = self.carrier_max;
+        for event in [PathEvent::Changed { payload_max }, PathEvent::Refused, PathEvent::Writable] {
+            self.connection.handle_path(now, PATH, event);
+        }
+        self.refusals += 1;
     }
 
     pub fn open(&mut self) -> StreamId {
