@@ -105,12 +105,13 @@ impl ReplayMark {
     pub(crate) async fn keep(mut self) -> Infallible {
         let Some(file) = self.file.clone() else { return std::future::pending().await };
         loop {
-            tokio::time::sleep(RENEWED_EVERY).await;
+            // To attach may have taken minutes, so it is renewed before the first wait.
             let file = Arc::clone(&file);
             // It fails only if it panics or the runtime ends.
             if let Ok(written) = tokio::task::spawn_blocking(move || write(&file)).await {
                 self.note(written);
             }
+            tokio::time::sleep(RENEWED_EVERY).await;
         }
     }
 

@@ -40,6 +40,12 @@ const _: () = assert!(
     FIRST_ROOM_WITH_KEY >= 3 * CONTROL_LEN_MAX + ticket::OVERHEAD && ANSWER_ROOM > FIRST_ROOM
 );
 
+/// AP-14: how long a client waits after so many repeats.
+fn repeat_after(repeats: u32) -> Duration {
+    let grown = 1.5_f64.powi(i32::try_from(repeats).unwrap_or(9).min(9));
+    FIRST_REPEAT_AFTER.mul_f64(grown).min(FIRST_REPEAT_AFTER_MAX)
+}
+
 #[derive(Debug)]
 pub(crate) struct Opening {
     pub(crate) handshake: Option<Handshake>,
@@ -116,14 +122,12 @@ impl Connection {
             self.make_first(now)?;
         }
         let State::Opening(opening) = &mut self.state else { return None };
-        let waits = FIRST_REPEAT_AFTER
-            .mul_f64(1.5_f64.powi(i32::try_from(opening.repeats).unwrap_or(9).min(9)));
         if opening.sent_first_at.is_none() {
             opening.sent_first_at = Some(now);
         } else {
             opening.repeats = opening.repeats.saturating_add(1);
         }
-        opening.repeat_at = Some(now + waits.min(FIRST_REPEAT_AFTER_MAX));
+        opening.repeat_at = Some(now + repeat_after(opening.repeats));
         let (first, _) = opening.first.as_ref()?;
         buf.get_mut(..first.len())?.copy_from_slice(first);
         Some(first.len())

@@ -54,7 +54,8 @@ const EARLY_DATA_TAKEN: u8 = 0x80;
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(crate) struct FirstPayloadHeader {
-    /// Milliseconds since 1970-01-01 on the client's wall clock, big-endian: until the year 10889.
+    /// AP-12: milliseconds since 1970-01-01 on the client's wall clock, big-endian: until the year
+    /// 10889.
     made_at_ms: [u8; 6],
     version: u8,
 }
@@ -157,6 +158,7 @@ where
 mod tests {
     use super::*;
 
+    /// AP-12
     #[test]
     fn a_time_survives_to_the_millisecond_and_a_strange_one_becomes_the_last() {
         let header = |ms| FirstPayloadHeader::new(Duration::from_millis(ms), 1);
