@@ -1,6 +1,6 @@
 //! Unreliable datagrams: what waits to be sent, and what waits to be read.
 //!
-//! Each arrives once or not at all, in any order. Both queues are bounded; when one is full the oldest
+//! AP-54: each arrives once or not at all, in any order. Both queues are bounded; when one is full the oldest
 //! goes, for who sends such datagrams wants the newest. One that expires before its turn is dropped.
 
 use std::collections::VecDeque;
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever is sent and taken, a queue keeps the newest that fit into its bounds, in order.
+        /// AP-54: whatever is sent and taken, a queue keeps the newest that fit into its bounds, in order.
         #[test]
         fn a_queue_is_the_newest_within_its_bounds(
             steps in prop::collection::vec((0..2049_usize, 0..4_u8), 1..300)

@@ -1,6 +1,8 @@
 //! What was received and must be acknowledged, what was sent and may be lost, and how long a round
 //! trip takes.
 
+#[cfg(test)]
+mod exchange;
 pub(crate) mod received;
 mod replay;
 mod report;

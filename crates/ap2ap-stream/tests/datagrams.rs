@@ -1,4 +1,4 @@
-//! Unreliable datagrams: at most once, never late on purpose, within bounds, and fair to streams.
+//! Unreliable datagrams (AP-54): at most once, never late on purpose, within bounds, and fair to streams.
 #![expect(
     clippy::as_conversions,
     clippy::indexing_slicing,
@@ -193,7 +193,7 @@ fn they_go_before_bulk_and_neither_starves_the_other() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Over any link, each arrives as it was sent, and none twice; streams beside them lose nothing.
+    /// AP-54: over any link, each arrives as it was sent, and none twice; streams beside them lose nothing.
     #[test]
     fn each_arrives_unchanged_and_at_most_once(
         seed in any::<u64>(), lost in 0..30_u64, late in 0..50_u64, twice in 0..30_u64,

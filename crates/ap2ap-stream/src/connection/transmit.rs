@@ -27,6 +27,7 @@ const ACK_PADDING_END: u8 = 16;
 struct Contents {
     /// What must arrive in it; `None` if it asks for no acknowledgement.
     frames: Option<Vec<SentFrame>>,
+    /// AP-43.
     ack_now: bool,
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Asks {
     Nothing,
     /// One, some time.
     Ack,
-    /// One at once.
+    /// One at once (AP-43).
     AckNow,
 }
 
@@ -386,6 +386,7 @@ mod tests {
         }
     }
 
+    /// AP-71.
     #[test]
     fn arrivals_are_thinned_evenly() {
         let (start, mut received) = (Instant::now(), Received::default());
@@ -418,6 +419,16 @@ mod tests {
             report.ack.arrivals.iter().map(|arrival| (arrival.number, arrival.age)).collect();
         assert_eq!(arrivals[..2], [(5, 9000), (4, 19_960)]);
         assert_eq!((report.fresh, arrivals.len()), (1, 6));
+    }
+
+    /// AP-43.
+    #[test]
+    fn what_is_asked_for_at_once_waits_for_nothing() {
+        let (start, mut received) = (Instant::now(), Received::default());
+        receive(&mut received, 0, start, 0);
+        assert!(received.due().unwrap() > start);
+        received.record(&Clock::new(start), start, 1, 1000, Asks::AckNow);
+        assert_eq!(received.due(), Some(start));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What was sent: acknowledged, lost, or still under way.
 //!
-//! Loss is judged on the receiver's time line. A packet is lost when an acknowledgement was written
+//! Loss is judged on the receiver's time line (AP-75). A packet is lost when an acknowledgement was written
 //! later than the packet would have arrived at the delay of the newest arrivals, and a later packet
 //! did arrive:
 //!
@@ -30,7 +30,7 @@ const GHOSTS_MAX: usize = 512;
 /// Packets in flight; more are not sent.
 pub(crate) const IN_FLIGHT_PACKETS_MAX: usize = 16_384;
 
-/// A frame that must arrive, in one packet or another.
+/// AP-53: a frame that must arrive, in one packet or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SentFrame {
     Stream {
@@ -402,6 +402,7 @@ mod tests {
         }
     }
 
+    /// AP-75.
     #[test]
     fn a_packet_overtaken_for_longer_than_the_allowance_is_lost() {
         let mut link = Link::new();
@@ -414,6 +415,7 @@ mod tests {
         assert_eq!(link.sent.octets_in_flight(), 1000);
     }
 
+    /// AP-75.
     #[test]
     fn a_late_acknowledgement_makes_no_loss() {
         let mut link = Link::new();
@@ -434,6 +436,7 @@ mod tests {
         assert!(link.sent.reordering > 0.03);
     }
 
+    /// AP-74.
     #[test]
     fn an_acknowledgement_of_the_future_is_refused() {
         let mut link = Link::new();

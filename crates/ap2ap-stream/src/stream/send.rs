@@ -441,7 +441,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is lost and acknowledged in whatever order, a receiver gets every octet.
+        /// AP-53: whatever is lost and acknowledged in whatever order, a receiver gets every octet.
         #[test]
         fn every_octet_arrives(steps in prop::collection::vec((1..30_usize, any::<bool>()), 60)) {
             let source: Vec<u8> = (0..=255).collect();

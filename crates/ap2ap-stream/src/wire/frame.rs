@@ -40,7 +40,7 @@ const STREAM_LEN: u8 = 0x20;
 const STREAM_OFFSET_SHIFT: u32 = 3;
 const STREAM_ID_BITS: u8 = 0x07;
 
-/// A stream carries no more octets: every offset, its end's as well, has at most 48 bits.
+/// AP-52: a stream carries no more octets: every offset, its end's as well, has at most 48 bits.
 pub(crate) const STREAM_OCTETS_MAX: u64 = (1 << 48) - 1;
 
 /// One frame, its octets borrowed from the datagram.
@@ -53,7 +53,7 @@ pub(crate) enum Frame<'a> {
     Ack(Ack),
     /// Octets that arrive once or not at all. Without a length field they are the packet's last.
     Datagram(&'a [u8]),
-    /// A piece of a stream. It is the last frame of its packet if it has no length field.
+    /// AP-51: a piece of a stream. It is the last frame of its packet if it has no length field.
     Stream {
         id: StreamId,
         offset: u64,
@@ -383,6 +383,7 @@ mod tests {
             }
         }
 
+        /// AP-51, AP-54.
         #[test]
         fn datagram_frames_round_trip_with_and_without_a_length(
             data in prop::collection::vec(any::<u8>(), 0..300), beside in 0..400_usize,
@@ -392,6 +393,7 @@ mod tests {
             check_round_trip(&Frame::Datagram(&data), room);
         }
 
+        /// AP-51.
         #[test]
         fn stream_frames_round_trip_with_and_without_a_length(
             id in any_id(), offset in any_offset(), fin: bool,
@@ -403,6 +405,7 @@ mod tests {
             check_round_trip(&frame, room);
         }
 
+        /// AP-50.
         #[test]
         fn arbitrary_octets_never_panic(octets in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut reader = Reader::new(&octets);
@@ -414,6 +417,7 @@ mod tests {
         }
     }
 
+    /// AP-52.
     #[test]
     fn a_stream_that_would_end_past_the_largest_offset_is_malformed() {
         let frame = |low: u8, data: &[u8]| {
