@@ -217,3 +217,25 @@ impl Recorder {
         }
     }
 }
+
+/// AP-17: what one endpoint of a key has seen is a copy at every other.
+#[tokio::test]
+async fn a_copy_at_another_endpoint_of_the_same_key_is_not_answered() {
+    let (one, other) = (udp(0), udp(0));
+    let addresses = [one.local_addr(), other.local_addr()];
+    let identity = identity();
+    let bridges =
+        [one, other].map(|carrier| Endpoint::bridge(carrier, identity.clone(), Config::default()));
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut answer = [0; 2048];
+    let first = first_message(1);
+    socket.send_to(&first, addresses[0]).await.unwrap();
+    let (_, from) = within(socket.recv_from(&mut answer)).await.unwrap();
+    assert_eq!(from, addresses[0]);
+    // The copy comes before a new one from somewhere else, and only that is answered.
+    socket.send_to(&first, addresses[1]).await.unwrap();
+    let elsewhere = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    elsewhere.send_to(&first_message(2), addresses[1]).await.unwrap();
+    within(elsewhere.recv_from(&mut answer)).await.unwrap();
+    assert_eq!(bridges.map(|bridge| bridge.connections()), [1, 1]);
+}
