@@ -121,7 +121,8 @@ impl Connection {
         }
     }
 
-    /// Reads all frames once without effect: what they ask, and whether they can be taken.
+    /// AP-50, AP-94: reads all frames once without effect: what they ask, and whether they can be
+    /// taken.
     fn survey(&self, frames: &[u8]) -> Result<(Room, Asks), Violation> {
         let mut reader = Reader::new(frames);
         let mut room = Room::Enough;

@@ -277,3 +277,31 @@ fn keys_are_updated_again_and_again_while_traffic_goes_on() {
     assert!(read.iter().copied().eq(0..60));
     assert_eq!(bridge.stats().discarded_unauthentic, 0);
 }
+
+/// AP-50
+#[test]
+fn of_a_packet_with_a_malformed_frame_nothing_takes_effect() {
+    let mut forger = Forger::new();
+    // A whole piece of a stream, then a type that no frame has.
+    let events = forger.send_octets(&[0xa0, 1, b'x', 0x02]);
+    assert_eq!(events, [Event::Closed(CloseReason::Protocol("a malformed frame"))]);
+    assert_eq!(forger.bridge.streams_open(), 0);
+}
+
+/// AP-94
+#[test]
+fn a_piece_too_many_is_as_if_lost_and_the_next_to_be_read_never_is() {
+    let mut forger = Forger::new();
+    for index in 0..1024 {
+        forger.send(&piece(0, 2 * index + 2, b"x", false));
+    }
+    assert_eq!(forger.bridge.stats().discarded_no_room, 0);
+    let one_more = piece(0, 4000, b"y", false);
+    forger.send(&one_more);
+    assert_eq!(forger.bridge.stats().discarded_no_room, 1);
+    forger.send(&piece(0, 0, b"ab", false));
+    assert_eq!(forger.bridge.stats().discarded_no_room, 1);
+    assert_eq!(forger.bridge.stream(id(0)).unwrap().read(9).unwrap().unwrap(), "abx");
+    forger.send(&one_more);
+    assert_eq!(forger.bridge.stats().discarded_no_room, 1, "there is room again");
+}

@@ -14,7 +14,7 @@ use rangemap::RangeSet;
 
 use crate::num;
 
-/// More separate pieces than this wait for no stream: a packet that would make one more is left
+/// AP-94: more separate pieces than this wait for no stream: a packet that would make one more is left
 /// unacknowledged. It bounds the bookkeeping at about 24 octets each.
 pub(super) const PIECES_MAX: usize = 1024;
 
