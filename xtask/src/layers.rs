@@ -38,6 +38,7 @@ const ROWS: &[(&str, Row)] = &[
     ("tunnel", Row::Ends),
     ("skypeproxy", Row::Binary),
     ("benches", Row::Around),
+    ("fuzz-targets", Row::Around),
     ("tor-net", Row::Around),
     ("xtask", Row::Around),
 ];
