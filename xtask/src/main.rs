@@ -1,8 +1,9 @@
-//! The chores of the project: `cargo xtask tidy`, `test`, `tor-net`, `dist`.
+//! The chores of the project: `cargo xtask tidy`, `spec`, `test`, `tor-net`, `dist`.
 #![expect(clippy::print_stdout, reason = "telling the developer is what chores are for")]
 
 mod dist;
 mod layers;
+mod spec;
 mod test;
 mod tidy;
 mod tor_net;
@@ -27,6 +28,8 @@ struct Args {
 enum Chore {
     /// Check what no compiler checks: the layers, each file's purpose, white space; report sizes
     Tidy,
+    /// Check that every rule of docs/wire.md is cited in code and in a test, and nothing else is
+    Spec,
     /// Run a private network of real tors: `up`, `check`, `priorities`, each with `--help`
     #[command(disable_help_flag = true)]
     TorNet {
@@ -59,6 +62,7 @@ fn main() -> Result<ExitCode> {
     let root = tree::root()?;
     let outcome = match Args::parse().chore {
         Chore::Tidy => tidy::run(&root)?,
+        Chore::Spec => spec::run(&root)?,
         Chore::TorNet { words } => return tor_net::pass_on(&root, &words),
         Chore::Dist { out } => dist::run(&root, out)?,
         Chore::Test { all } => {
