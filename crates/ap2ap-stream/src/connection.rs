@@ -56,7 +56,7 @@ const FLIGHTS: f64 = 3.0;
 /// A stream never keeps less, sent and unsent, in octets.
 const HELD_MIN: usize = 16 * 1024;
 
-/// A close is said to every datagram that still comes and after each probe time-out, in total up
+/// AP-110: a close is said to every datagram that still comes and after each probe time-out, in total up
 /// to this often,
 const CLOSES_MAX: u8 = 8;
 /// for this many probe time-outs, but no longer than [`CLOSING_MAX`].
@@ -344,6 +344,7 @@ impl Connection {
         self.drop_dead_paths(now);
     }
 
+    /// AP-112, AP-113, AP-114
     fn time_out(&self, now: Instant) -> Option<CloseReason> {
         let at = |since: Instant, after: Duration| now.saturating_duration_since(since) >= after;
         if !self.is_confirmed() && at(self.idle.began, self.config.handshake_timeout) {
@@ -406,7 +407,7 @@ impl Connection {
         }
         self.events.clear();
         self.events.push_back(Event::Closed(why));
-        // A client can only be told with the keys that an answer gives it.
+        // AP-111: a client can only be told with the keys that an answer gives it.
         self.make_answer(now);
         let (keys, answer, answer_due) = match std::mem::replace(&mut self.state, State::Closed) {
             State::Open(keys) => (Some(keys), None, false),

@@ -178,6 +178,7 @@ impl Protection {
         match self {
             Self::Keys(keys) => {
                 keys.send.note(place);
+                // AP-31: before the mask.
                 let aad = Aad::from(&*front);
                 let key = keys.send.key();
                 let made = key.seal_in_place_separate_tag(place.nonce(), aad, frames).ok()?;

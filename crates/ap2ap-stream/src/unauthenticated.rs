@@ -16,10 +16,10 @@ use crate::stream::Stream;
 ///
 /// It is for callers whose carrier already encrypts and authenticates every datagram, and for tests
 /// and measurements. Whoever can put a datagram on the path can read, change, forge and end
-/// everything; the CRC-32 of each packet finds what broke by itself and no more.
+/// everything (AP-121); the CRC-32 of each packet finds what broke by itself and no more.
 ///
 /// Both ends must be made as this type, one as the client and one as the bridge: there is no
-/// handshake, so nothing can be negotiated, and no [`Connection`] ever becomes one of these. It is
+/// handshake, so nothing can be negotiated, and no [`Connection`] ever becomes one of these (AP-122). It is
 /// driven as a [`Connection`] is, and is not one: nothing that takes a [`Connection`] takes it.
 #[derive(Debug)]
 pub struct UnauthenticatedConnection(Connection);

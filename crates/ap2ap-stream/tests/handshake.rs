@@ -160,7 +160,7 @@ fn bulk_that_was_held_back_flows_once_the_client_is_there() {
     assert_eq!(duo.client.read(id).0, bulk);
 }
 
-/// AP-14
+/// AP-14, AP-112
 #[test]
 fn without_a_bridge_the_client_gives_up_and_says_so() {
     let (mut duo, _) = with_early_data();
@@ -242,6 +242,7 @@ fn closing_while_shaking_hands_ends_at_once() {
     assert!(duo.down.sent.len() <= 4, "{}", duo.down.sent.len());
 }
 
+/// AP-111
 #[test]
 fn a_bridge_that_closes_before_it_answers_tells_the_client() {
     let (mut duo, _) = with_early_data();
@@ -262,6 +263,7 @@ fn a_bridge_that_closes_before_it_answers_tells_the_client() {
     assert_eq!(duo.client.closed(), Some(&told));
 }
 
+/// AP-112
 #[test]
 fn a_bridge_forgets_a_client_that_never_comes_back() {
     let (mut duo, _) = with_early_data();

@@ -204,6 +204,7 @@ fn a_peer_that_never_reads_gets_a_window_and_no_more() {
     assert_eq!(duo.bridge().read(id).0.len(), 64 * 1024);
 }
 
+/// AP-93
 #[test]
 fn limits_hold_when_every_frame_that_raises_them_is_lost_at_first() {
     let mut duo = Duo::connected();
@@ -236,6 +237,7 @@ fn many_requests_at_once_do_not_all_pass_the_pacer() {
 
 // ---- time
 
+/// AP-115
 #[test]
 fn a_connection_that_is_kept_alive_outlives_a_day_of_silence() {
     let mut duo = Duo::connected();
@@ -246,6 +248,7 @@ fn a_connection_that_is_kept_alive_outlives_a_day_of_silence() {
     assert!(upload(&mut duo, &data, 60 * SECOND) == data, "and paces as on the first day");
 }
 
+/// AP-114
 #[test]
 fn without_keep_alive_an_idle_connection_ends() {
     let config = |keep_alive| {
@@ -260,6 +263,7 @@ fn without_keep_alive_an_idle_connection_ends() {
     assert_eq!(duo.bridge().closed(), Some(&CloseReason::TimedOut));
 }
 
+/// AP-113
 #[test]
 fn a_peer_that_never_answers_ends_the_connection_after_the_answer_timeout() {
     let mut duo = Duo::connected();
@@ -307,6 +311,7 @@ fn time_outs_of_a_lifetime_overflow_nothing() {
 
 // ---- ends
 
+/// AP-110
 #[test]
 fn a_close_is_told_even_if_it_is_lost_once() {
     for lost in 0..2 {
@@ -337,6 +342,7 @@ fn a_close_to_a_peer_that_is_gone_ends_by_itself() {
     assert!((2..=4).contains(&(duo.up.sent.len() - before)));
 }
 
+/// AP-110
 #[test]
 fn two_ends_that_close_at_once_do_not_answer_each_other_for_long() {
     let mut duo = Duo::connected();
@@ -407,6 +413,7 @@ fn a_path_may_be_removed_and_added_again_in_the_middle_of_a_stream() {
     assert!(read == data);
 }
 
+/// AP-3
 #[test]
 fn payload_that_shrinks_in_mid_flight_loses_nothing() {
     let mut duo = Duo::connected();

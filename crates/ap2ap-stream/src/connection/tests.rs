@@ -101,6 +101,7 @@ fn id(index: u64) -> StreamId {
     StreamId::new(Side::Client, index)
 }
 
+/// AP-90, AP-93
 #[test]
 fn stream_data_past_its_window_ends_the_connection() {
     let past = piece(0, 65_536, b"x", false);
@@ -110,6 +111,7 @@ fn stream_data_past_its_window_ends_the_connection() {
     forger.assert_ends(&past, "more stream data than allowed");
 }
 
+/// AP-90
 #[test]
 fn pieces_that_pass_the_connection_s_window_together_end_it() {
     let count = u64::from(Config::default().connection_window) / 65_536 + 1;
@@ -118,6 +120,7 @@ fn pieces_that_pass_the_connection_s_window_together_end_it() {
     Forger::new().assert_ends(&frames, "more data than allowed for all streams");
 }
 
+/// AP-91
 #[test]
 fn final_sizes_hold() {
     let reset = |final_size| Frame::Reset { id: id(0), code: CODE, final_size };
@@ -138,6 +141,7 @@ fn final_sizes_hold() {
     forger.assert_ends(&[reset(3)], "stream ends before its data");
 }
 
+/// AP-92
 #[test]
 fn streams_past_the_limit_or_never_opened_end_the_connection() {
     Forger::new().assert_ends(&piece(1024, 0, b"x", false), "more streams than allowed");

@@ -116,6 +116,7 @@ impl Connection {
         (index, is_active): (usize, bool),
         buf: &mut [u8],
     ) -> Option<usize> {
+        // AP-33
         if self.paths.get(index)?.sent.next_number() >= PACKET_NUMBER_END {
             self.closed(crate::event::CloseReason::Exhausted);
             return None;
@@ -204,6 +205,7 @@ impl Connection {
         is_turn && self.wants_datagram()
     }
 
+    /// AP-3: each packet is as long as its purpose wants.
     fn packet_room(&self, now: Instant, index: usize, purpose: Purpose, most: usize) -> usize {
         let Some(path) = self.paths.get(index) else { return most };
         let for_datagram = self.makes_room_for_datagram(now, purpose);

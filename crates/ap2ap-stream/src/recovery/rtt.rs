@@ -60,7 +60,7 @@ impl RttEstimator {
         self.held = self.held.max(held.min(HELD_MAX));
     }
 
-    /// A packet that asks for an answer and got none by now should be asked about again.
+    /// AP-116: a packet that asks for an answer and got none by now should be asked about again.
     pub(crate) fn probe_timeout(&self) -> Duration {
         let variation = (self.variation * 4).max(VARIATION_MIN);
         self.net + variation + self.held + TIMER_ALLOWANCE
@@ -98,6 +98,7 @@ const TIMER_ALLOWANCE: Duration = Duration::from_millis(30);
 mod tests {
     use super::*;
 
+    /// AP-116
     #[test]
     fn the_probe_waits_as_long_as_the_peer_was_seen_to_wait_and_not_much_longer() {
         let (round_trip, mut rtt) = (Duration::from_millis(200), RttEstimator::default());

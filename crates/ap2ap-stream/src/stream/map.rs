@@ -14,7 +14,7 @@ use crate::id::{ErrorCode, Side, StreamId};
 use crate::num;
 use crate::recovery::sent::SentFrame;
 
-/// Until the peer says more: octets a stream may carry, octets all may, and streams one may open.
+/// AP-93: until the peer says more, octets a stream may carry, octets all may, and streams one may open.
 /// The first flight must fit; the rest is granted in the first answer.
 const INITIAL_STREAM_WINDOW: u64 = 64 * 1024;
 const INITIAL_CONNECTION_WINDOW: u64 = 256 * 1024;
@@ -482,6 +482,7 @@ impl StreamMap {
         }
     }
 
+    /// AP-92
     fn check_unknown(&self, id: StreamId) -> Result<(), Violation> {
         let index = id.index();
         if id.opener() == self.side {

@@ -62,7 +62,7 @@ impl RecvHalf {
         }
     }
 
-    /// Checks a piece against the stream's rules without taking it: how many octets beyond the
+    /// Checks a piece against AP-90 and AP-91 without taking it: how many octets beyond the
     /// highest so far it reaches.
     pub(crate) fn check(&self, offset: u64, len: u64, fin: bool) -> Result<u64, Violation> {
         let end = offset.saturating_add(len);

@@ -83,7 +83,7 @@ fn number_low(reader: &mut Reader<'_>, len: usize) -> Result<u64, Malformed> {
     Ok(reader.octets(len)?.iter().fold(0, |low, octet| (low << 8) | u64::from(*octet)))
 }
 
-/// How many octets of `number` must be sent so that a peer that has acknowledged all below
+/// AP-41: how many octets of `number` must be sent so that a peer that has acknowledged all below
 /// `unacked` can tell it: the rule of RFC 9000 section 17.1.
 const fn number_len(number: u64, unacked: u64) -> usize {
     let span = number.saturating_sub(unacked).saturating_add(1).saturating_mul(2);
@@ -133,6 +133,7 @@ mod tests {
     }
 
     proptest! {
+        /// AP-41
         #[test]
         fn a_peer_anywhere_between_acknowledged_and_sent_tells_the_number(
             unacked in 0..PACKET_NUMBER_END / 2,
