@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::tor_net::{self, Profile};
-use crate::{Outcome, layers, tidy, tree};
+use crate::{Outcome, layers, spec, tidy, tree};
 use stage::{Run, Stages};
 
 /// How much to run.
@@ -35,6 +35,7 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<Outcome> {
     let mut stages = Stages::start();
     stages.run("system packages", packages::ensure)?;
     stages.run("tidy", || tidy::run(root).map(Run::from))?;
+    stages.run("rules of the wire", || spec::run(root).map(Run::from))?;
     stages.run("tests", || stage::counted(&mut tests(root, extent)))?;
     stages.run("pure crates alone", || pure_crates(root))?;
     for example in examples(root)? {
