@@ -200,7 +200,10 @@ fn a_file_that_may_not_be_read_ends_with_77() {
     // Root may read everything, so somebody else runs a copy of the binary then.
     let is_root = File::open(&file).is_ok();
     let binary = dir.path().join("skypeproxy");
-    fs::copy(env!("CARGO_BIN_EXE_skypeproxy"), &binary).unwrap();
+    // By another process: a child that another test starts at this moment would hold our descriptor,
+    // and a file that is open for writing cannot be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_skypeproxy")).arg(&binary).status();
+    assert!(copied.unwrap().success());
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
     for words in
         [["config", "check", &file].as_slice(), &["client", "--config", &file], &bridge(&file)]
