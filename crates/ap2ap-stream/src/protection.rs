@@ -10,11 +10,6 @@
 //! A header's mask is made from the tag, which is as random as anything in the packet, so that no
 //! packet is too short for it (RFC 9001 section 5.4 takes a sample of the ciphertext and pads).
 
-#![allow(
-    dead_code,
-    reason = "connection ids come with paths that join, check sums with their own type"
-)]
-
 mod derive;
 mod generation;
 

@@ -1,7 +1,7 @@
 //! Which epochs a connection's paths have had, and which may still join.
 //!
 //! An epoch is part of every nonce on its path, so none is ever given twice (AP-80). A bridge keeps
-//! the next eight open, in case joins overtake each other or get lost (AP-81).
+//! the next sixteen open, in case joins overtake each other or get lost (AP-81).
 
 use std::collections::BTreeMap;
 
