@@ -27,6 +27,8 @@ mod stats;
 mod stream;
 mod ticket;
 mod unauthenticated;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 pub use acceptor::{Acceptor, Silence};
