@@ -78,6 +78,42 @@ fn headers_look_random() {
     assert!(seen.len() > 40, "{} first octets", seen.len());
 }
 
+/// Chi-squared of an octet's value, over the places of ten thousand packets: the largest. All of them
+/// say the same, with the numbers in turn.
+fn largest_skew(by: &mut Protection) -> f64 {
+    const PACKETS: u32 = 10_000;
+    let mut counts = Vec::new();
+    for number in 0..PACKETS {
+        let number = u64::from(number);
+        let mut packet = [0; DATAGRAM_MAX];
+        let mut writer = Writer::new(&mut packet);
+        let header = Header::shortest(number, number);
+        header.write(&mut writer);
+        writer.octets(FRAMES);
+        let len = by.seal(place(0, number), (0, header.len), FRAMES.len(), &mut packet).unwrap();
+        counts.resize(len, [0_u32; 256]);
+        for (counts, octet) in counts.iter_mut().zip(packet) {
+            counts[usize::from(octet)] += 1;
+        }
+    }
+    let expected = f64::from(PACKETS) / 256.0;
+    let skew = |counts: &[u32; 256]| -> f64 {
+        counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum()
+    };
+    counts.iter().map(skew).fold(0.0, f64::max)
+}
+
+/// AP-1, AP-40: no octet of a packet is constant or leans to a value.
+#[test]
+fn every_octet_of_a_packet_looks_random() {
+    // 255 degrees of freedom: the mean is 255, and this is eight standard deviations above it.
+    const SKEW_MAX: f64 = 436.0;
+    let (mut client, mut bridge) = ends();
+    assert!(largest_skew(&mut client) < SKEW_MAX);
+    assert!(largest_skew(&mut bridge) < SKEW_MAX);
+    assert!(largest_skew(&mut Protection::CheckSum) > 100.0 * SKEW_MAX, "it would be seen");
+}
+
 /// AP-32: the sender goes on once its key is worn and known to the peer; the receiver follows, and
 /// opens late packets of the previous key for a while.
 #[test]
