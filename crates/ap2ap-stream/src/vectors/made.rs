@@ -211,7 +211,7 @@ fn malformed() -> Vec<Vector> {
         ("type 0x7f", vec![0x7f, 0x00]),
         ("ack, cut in its clock", vec![0x03, 0x00, 0x00, 0x00]),
         ("ack, cut before its counts", [&[0x03, 0x00][..], &fixed].concat()),
-        ("ack, 17 ranges", [&[0x03, 0x00][..], &fixed, &[0x44, 0x00, 0x00]].concat()),
+        ("ack, 17 ranges", [&[0x03, 0x3f][..], &fixed, &[0x44, 0x00], &[0; 33]].concat()),
         ("ack, 33 arrivals", [&[0x03, 0x00][..], &fixed, &[0x21, 0x00], &[0; 66]].concat()),
         ("ack, a range below 0", [&[0x03, 0x05][..], &fixed, &[0x00, 0x06]].concat()),
         (
