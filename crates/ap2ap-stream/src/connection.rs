@@ -472,12 +472,14 @@ impl Connection {
             State::Answering(_) | State::Open(_) | State::Closed => {}
         }
         let Some(number) = next_number.checked_sub(1) else { return };
-        let frames = path.sent.unsend(number);
+        let unsent = path.sent.unsend(number);
+        // A question with nothing else in it is asked again: no frame below brings it back.
+        path.ping_due |= unsent.as_ref().is_some_and(Vec::is_empty);
         path.received.acknowledge_again(now);
         if path.probing.count == 0 {
             path.asked = path.sent.oldest_sent_at();
         }
-        for frame in &frames {
+        for frame in &unsent.unwrap_or_default() {
             self.frame_lost(frame);
         }
     }

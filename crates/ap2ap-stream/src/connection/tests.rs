@@ -309,3 +309,18 @@ fn a_piece_too_many_is_as_if_lost_and_the_next_to_be_read_never_is() {
     forger.send(&one_more);
     assert_eq!(forger.bridge.stats().discarded_no_room, 1, "there is room again");
 }
+
+/// AP-80: with nothing to say a client sends a ping, and the carrier may refuse that one, too.
+#[test]
+fn a_refused_ping_goes_when_the_carrier_takes_more() {
+    let Forger { now, mut bridge, mut client, .. } = Forger::new();
+    let mut buf = [0; DATAGRAM_MAX];
+    while let Output::Event(_) = client.poll_output(now, &mut buf) {}
+    client.handle_path(now, PATH, PathEvent::Refused);
+    assert!(drain(&mut client, now).0.is_empty());
+    client.handle_path(now, PATH, PathEvent::Writable);
+    for datagram in drain(&mut client, now).0 {
+        bridge.handle_datagram(now, PATH, &datagram);
+    }
+    assert!(bridge.is_confirmed());
+}

@@ -175,13 +175,15 @@ impl Received {
     ) -> Option<Report> {
         let largest = self.largest?;
         let floor = self.news_floors.least();
+        // The range of `largest` is always written: the frame has no form without one.
         let ranges: Vec<RangeInclusive<u64>> = self
             .numbers
             .iter()
             .rev()
-            .take_while(|range| *range.end() >= floor)
+            .enumerate()
+            .take_while(|(index, range)| *index == 0 || *range.end() >= floor)
+            .map(|(_, range)| range.clone())
             .take(RANGES_MAX)
-            .cloned()
             .collect();
         let written_at = clock.wire(now);
         let (arrivals, fresh) = self.arrivals.tell(written_at);
@@ -356,6 +358,18 @@ mod tests {
         assert_eq!(ack.ranges, [9..=9, 3..=4, 0..=1]);
         assert_eq!(ack.arrivals.first().unwrap().number, 9);
         assert!(!received.has_news());
+    }
+
+    /// AP-70: a carrier that refuses the datagram makes an acknowledgement due again, however often.
+    #[test]
+    fn an_acknowledgement_that_is_refused_for_long_still_has_a_range() {
+        let (start, mut received) = (Instant::now(), Received::default());
+        receive(&mut received, 0, start, 0);
+        for _ in 0..=REPEATS {
+            let ack = received.take_ack(&Clock::new(start), start, &mut dice()).unwrap().ack;
+            assert_eq!(ack.ranges, [0..=0]);
+            received.acknowledge_again(start);
+        }
     }
 
     /// AP-72, AP-73: over a long time acknowledgements take their share of what arrives, or less; and

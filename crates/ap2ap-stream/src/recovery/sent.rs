@@ -178,15 +178,12 @@ impl SentPackets {
         number
     }
 
-    /// Takes a packet back that the carrier refused: it was never sent.
-    pub(crate) fn unsend(&mut self, number: u64) -> Vec<SentFrame> {
-        match self.in_flight.remove(&number) {
-            Some(packet) => {
-                self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
-                packet.frames
-            }
-            None => Vec::new(),
-        }
+    /// Takes a packet back that the carrier refused: it was never sent. `None` if it asked for
+    /// nothing.
+    pub(crate) fn unsend(&mut self, number: u64) -> Option<Vec<SentFrame>> {
+        let packet = self.in_flight.remove(&number)?;
+        self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
+        Some(packet.frames)
     }
 
     pub(crate) fn handle_ack(
