@@ -70,6 +70,8 @@ pub(crate) struct Path {
     pub(crate) is_heard: bool,
     /// Octets that may be sent until the peer has proved to be there; `None` once it has.
     allowance: Option<u64>,
+    /// The first number that may have been sent where the path is now.
+    sent_here_from: u64,
     /// What the peer's packets begin with where they must say whose they are, once there are keys.
     pub(crate) id_expected: Option<ConnectionId>,
 }
@@ -91,6 +93,7 @@ impl Path {
             ping_due: false,
             is_heard: false,
             allowance: None,
+            sent_here_from: 0,
             id_expected: None,
         };
         path.change_payload_max(way.payload_max);
@@ -125,6 +128,7 @@ impl Path {
     pub(crate) fn move_to(&mut self, way: Way) -> PathId {
         self.is_shared = way.is_shared;
         self.refused = false;
+        self.sent_here_from = self.sent.next_number();
         self.change_payload_max(way.payload_max);
         std::mem::replace(&mut self.id, way.id)
     }
@@ -181,6 +185,9 @@ impl Path {
         if !news.acked_packets.is_empty() || news.late > 0 {
             self.probing = Probing { progress: Some(now), ..Probing::default() };
             self.asked = self.sent.oldest_sent_at();
+        }
+        // AP-83: what was sent where the path was before says nothing of where it is now.
+        if news.newest_number().is_some_and(|number| number >= self.sent_here_from) {
             self.prove();
         }
         if let Some((answered_after, held)) = news.round_trip {
@@ -239,5 +246,39 @@ impl Probing {
             }
             Some(_) | None => self.progress.map_or(oldest, |at| at.max(oldest)) + timeout,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::recovery::Clock;
+    use crate::wire::ack::Ack;
+
+    /// AP-83: an acknowledgement that was under way when the path moved proves nothing.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
+    fn what_was_sent_before_a_move_proves_no_path_after_it() {
+        let now = Instant::now();
+        let way = |id| Way { id: PathId(id), payload_max: 1200, is_shared: true };
+        let mut path = Path::new(way(0), 1);
+        let hear_of = |path: &mut Path, number| {
+            let (ranges, arrivals) = (vec![number..=number], Vec::new());
+            let ack =
+                Ack { epoch: None, largest: number, written_at: 0, octets: 0, ranges, arrivals };
+            let later = now + Duration::from_secs(1);
+            let news = path.sent.handle_ack(&Clock::new(now), later, &ack).unwrap();
+            path.hear_of(later, 1.0, &news);
+        };
+        path.sent.sent(now, 100, 0, Some(Vec::new()));
+        path.move_to(way(1));
+        path.limit(100);
+        path.sent.sent(now, 100, 0, Some(Vec::new()));
+        hear_of(&mut path, 0);
+        assert!(!path.is_proved());
+        hear_of(&mut path, 1);
+        assert!(path.is_proved());
     }
 }

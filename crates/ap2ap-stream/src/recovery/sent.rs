@@ -84,6 +84,11 @@ pub(crate) struct AckNews {
 }
 
 impl AckNews {
+    /// The largest number that is known to have arrived only now.
+    pub(crate) fn newest_number(&self) -> Option<u64> {
+        self.newest.map(|newest| newest.number)
+    }
+
     fn note_newest(&mut self, outcome: Outcome) {
         if self.newest.is_none_or(|newest| newest.number < outcome.number) {
             self.newest = Some(outcome);
