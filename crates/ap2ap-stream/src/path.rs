@@ -48,6 +48,21 @@ pub(crate) struct Way {
     pub(crate) is_shared: bool,
 }
 
+/// Octets that came over a path, and went, while the peer may not be there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unproved {
+    received: u64,
+    sent: u64,
+}
+
+impl Unproved {
+    /// AP-83: octets that may still be sent.
+    fn room(self) -> u64 {
+        let allowed = self.received.saturating_mul(ALLOWANCE_FACTOR).max(ALLOWANCE_MIN_OCTETS);
+        allowed.saturating_sub(self.sent)
+    }
+}
+
 /// One path and all that is known of it.
 #[derive(Debug)]
 pub(crate) struct Path {
@@ -68,8 +83,8 @@ pub(crate) struct Path {
     pub(crate) ping_due: bool,
     /// A packet of the peer's came over it: it knows whose path this is.
     pub(crate) is_heard: bool,
-    /// Octets that may be sent until the peer has proved to be there; `None` once it has.
-    allowance: Option<u64>,
+    /// What came and went since the peer may not be there; `None` once it has proved to be.
+    unproved: Option<Unproved>,
     /// The first number that may have been sent where the path is now.
     sent_here_from: u64,
     /// What the peer's packets begin with where they must say whose they are, once there are keys.
@@ -92,7 +107,7 @@ impl Path {
             asked: None,
             ping_due: false,
             is_heard: false,
-            allowance: None,
+            unproved: None,
             sent_here_from: 0,
             id_expected: None,
         };
@@ -141,30 +156,28 @@ impl Path {
 
     /// AP-83: the peer may not be there; this much came from whoever is.
     pub(crate) fn limit(&mut self, octets: usize) {
-        let octets = num::len_u64(octets).saturating_mul(ALLOWANCE_FACTOR);
-        self.allowance = Some(octets.max(ALLOWANCE_MIN_OCTETS));
+        self.unproved = Some(Unproved { received: num::len_u64(octets), sent: 0 });
     }
 
     /// More came from there.
     pub(crate) fn extend_limit(&mut self, octets: usize) {
-        if let Some(allowance) = &mut self.allowance {
-            let more = num::len_u64(octets).saturating_mul(ALLOWANCE_FACTOR);
-            *allowance = allowance.saturating_add(more);
+        if let Some(unproved) = &mut self.unproved {
+            unproved.received = unproved.received.saturating_add(num::len_u64(octets));
         }
     }
 
     /// The peer is there.
     pub(crate) const fn prove(&mut self) {
-        self.allowance = None;
+        self.unproved = None;
     }
 
     pub(crate) const fn is_proved(&self) -> bool {
-        self.allowance.is_none()
+        self.unproved.is_none()
     }
 
     /// The longest datagram that may be sent now; `None` if that is too little.
     pub(crate) fn room(&self) -> Option<usize> {
-        let allowed = self.allowance.map_or(self.payload_max, num::to_usize);
+        let allowed = self.unproved.map_or(self.payload_max, |it| num::to_usize(it.room()));
         let room = allowed.min(self.payload_max);
         (room >= PAYLOAD_MIN).then_some(room)
     }
@@ -175,8 +188,8 @@ impl Path {
     }
 
     pub(crate) fn spend(&mut self, octets: u64) {
-        if let Some(allowance) = &mut self.allowance {
-            *allowance = allowance.saturating_sub(octets);
+        if let Some(unproved) = &mut self.unproved {
+            unproved.sent = unproved.sent.saturating_add(octets);
         }
     }
 
@@ -280,5 +293,18 @@ mod tests {
         assert!(!path.is_proved());
         hear_of(&mut path, 1);
         assert!(path.is_proved());
+    }
+
+    /// AP-83: three times what came, at least a train's worth, whatever came first.
+    #[test]
+    fn an_unproved_path_is_sent_three_times_what_came_from_there() {
+        let mut unproved = Unproved::default();
+        assert_eq!(unproved.room(), 1500);
+        unproved.received = 1200;
+        assert_eq!(unproved.room(), 3600);
+        unproved.sent = 3500;
+        assert_eq!(unproved.room(), 100);
+        unproved.received = 1300;
+        assert_eq!(unproved.room(), 400);
     }
 }

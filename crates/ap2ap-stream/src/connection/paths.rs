@@ -164,8 +164,9 @@ impl Connection {
                 let way = self.paths.way(id)?;
                 let expected = self.paths.get(index)?.received.expected();
                 let opened = self.open_on(now, index, CONNECTION_ID_LEN, packet)?;
-                if opened.number >= expected {
-                    self.move_path(index, way, packet.len());
+                // A way that another epoch uses stays that epoch's.
+                if opened.number >= expected && self.paths.index_of(id).is_none() {
+                    self.move_path(index, way);
                 }
                 Some((index, opened))
             }
@@ -174,7 +175,7 @@ impl Connection {
                 let keep_previous = path.rtt.probe_timeout() * 3;
                 let opened =
                     self.open_in(now, keep_previous, (epoch, 0), CONNECTION_ID_LEN, packet)?;
-                let index = self.bind_path(now, path, packet.len())?;
+                let index = self.bind_path(now, path)?;
                 Some((index, opened))
             }
             Belongs::Nowhere => None,
@@ -207,7 +208,7 @@ impl Connection {
     }
 
     /// AP-81: the epoch has its path, instead of the one that was there before.
-    fn bind_path(&mut self, now: Instant, mut path: Path, octets: usize) -> Option<usize> {
+    fn bind_path(&mut self, now: Instant, mut path: Path) -> Option<usize> {
         let (id, epoch) = (path.id, path.epoch);
         if let Some(before) = self.paths.index_of(id) {
             self.drop_path(now, before, Leave::Known);
@@ -218,7 +219,8 @@ impl Connection {
         }
         debug!(epoch, "a path joined");
         self.paths.remove_candidate(id);
-        path.limit(octets);
+        // What came is counted with the packet.
+        path.limit(0);
         path.ping_due = true;
         self.paths.list.push(path);
         self.close_epoch(epoch);
@@ -227,11 +229,12 @@ impl Connection {
     }
 
     /// AP-82: the peer's newest packet came over another path, so that is where it is.
-    fn move_path(&mut self, index: usize, way: Way, octets: usize) {
+    fn move_path(&mut self, index: usize, way: Way) {
         let Some(path) = self.paths.get_mut(index) else { return };
         debug!(epoch = path.epoch, "a path moved");
         let before = path.move_to(way);
-        path.limit(octets);
+        // What came is counted with the packet.
+        path.limit(0);
         path.ping_due = true;
         self.paths.remove_candidate(way.id);
         self.push_event(Event::PathClosed(before));

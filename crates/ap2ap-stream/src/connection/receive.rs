@@ -50,7 +50,7 @@ impl Connection {
         if matches!(self.state, State::Closing(_)) {
             self.handle_packet_while_closing(now, frames);
         } else {
-            self.handle_opened(now, (index, &opened), frames, datagram.len());
+            self.handle_opened(now, (path, index, &opened), frames, datagram.len());
         }
         true
     }
@@ -58,7 +58,7 @@ impl Connection {
     fn handle_opened(
         &mut self,
         now: Instant,
-        (index, opened): (usize, &Opened),
+        (came_by, index, opened): (PathId, usize, &Opened),
         frames: &[u8],
         len: usize,
     ) {
@@ -71,7 +71,7 @@ impl Connection {
         match self.survey(frames) {
             Ok((Room::Enough, asks)) => {
                 let asks = if opened.ack_now { Asks::AckNow } else { asks };
-                self.note_received(now, index, (number, len, asks));
+                self.note_received(now, (came_by, index), (number, len, asks));
             }
             Ok((Room::Full, _)) => {
                 trace!(number, "packet dropped, no room for its pieces");
@@ -108,12 +108,14 @@ impl Connection {
     fn note_received(
         &mut self,
         now: Instant,
-        index: usize,
+        (came_by, index): (PathId, usize),
         (number, len, asks): (u64, usize, Asks),
     ) {
         let Some(path) = self.paths.get_mut(index) else { return };
         path.received.record(&self.clock, now, number, len, asks);
-        path.extend_limit(len);
+        if path.id == came_by {
+            path.extend_limit(len);
+        }
         if !std::mem::replace(&mut path.is_heard, true) {
             let epoch = path.epoch;
             self.paths.epoch_is_known(epoch);

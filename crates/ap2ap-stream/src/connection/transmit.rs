@@ -403,6 +403,10 @@ impl Connection {
         buf: &mut [u8],
     ) -> Option<usize> {
         let frames_at = id_len.checked_add(header.len)?;
+        if header.number >= PACKET_NUMBER_END {
+            // AP-33: not even a close.
+            return None;
+        }
         header.write(&mut Writer::new(buf.get_mut(id_len..frames_at)?));
         let place = Place { epoch: self.paths.get(index)?.epoch, number: header.number };
         self.protection()?.seal(place, (id_len, header.len), frames_len, buf)
@@ -451,7 +455,9 @@ impl Connection {
         Frame::Close { code, reason: &reason }.write(&mut writer);
         let frames_len = writer.len();
         let len = self.seal(index, (id_len, header), frames_len, buf)?;
-        self.paths.get_mut(index)?.sent.sent(now, num::len_u64(len), 0, None);
+        let path = self.paths.get_mut(index)?;
+        path.spend(num::len_u64(len));
+        path.sent.sent(now, num::len_u64(len), 0, None);
         if is_last {
             self.state = State::Closed;
         }

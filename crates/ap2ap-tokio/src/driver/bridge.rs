@@ -81,6 +81,11 @@ impl Driver {
             trace!("datagram dropped, a late copy of a first message");
             return;
         }
+        // Before it is looked at: what was looked at once gets silence ever after (AP-14).
+        if self.control.connections() >= self.control.config.connections_max {
+            trace!("datagram dropped, too many connections");
+            return;
+        }
         let Some(bridge) = self.bridge.as_mut() else { return };
         let on = (PathId(path.0), payload_max);
         let core = match bridge.acceptor.handle_first(now, clock::wall_time(), on, datagram) {
