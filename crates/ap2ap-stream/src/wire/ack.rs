@@ -42,9 +42,6 @@ pub(crate) const AGE_END: u64 = 1 << WRITTEN_AT_BITS;
 /// Bits of the receiver's clock that are written.
 pub(crate) const WRITTEN_AT_BITS: u32 = 24;
 
-/// Epochs are below this: the nonce has 24 bits for them.
-const EPOCH_END: u64 = 1 << 24;
-
 /// One datagram's arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
@@ -71,12 +68,7 @@ pub(crate) struct Ack {
 impl Ack {
     /// Reads what follows the type octet of a frame that names an epoch.
     pub(crate) fn read_with_epoch(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let epoch = reader.varint()?;
-        if epoch >= EPOCH_END {
-            return Err(Malformed);
-        }
-        let epoch = u32::try_from(epoch).map_err(|_| Malformed)?;
-        Ok(Self { epoch: Some(epoch), ..Self::read(reader)? })
+        Ok(Self { epoch: Some(reader.epoch()?), ..Self::read(reader)? })
     }
 
     /// Reads what follows the type octet of a frame without an epoch.

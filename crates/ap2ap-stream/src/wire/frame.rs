@@ -6,7 +6,6 @@ use super::varint;
 use super::writer::{Writer, length_len};
 use crate::id::{ErrorCode, StreamId};
 use crate::num;
-use crate::path::epochs::EPOCH_END;
 use crate::ticket;
 
 /// The longest close reason, in octets: a sentence.
@@ -112,7 +111,7 @@ impl<'a> Frame<'a> {
             MAX_DATA => Frame::MaxData(reader.varint()?),
             MAX_STREAM_DATA => Frame::MaxStreamData { id: read_id(reader)?, max: reader.varint()? },
             MAX_STREAMS => Frame::MaxStreams(reader.varint()?),
-            PATH_LEAVE => Frame::PathLeave(read_epoch(reader)?),
+            PATH_LEAVE => Frame::PathLeave(reader.epoch()?),
             TICKET => Frame::Ticket {
                 id: read_array(reader)?,
                 secret: read_array(reader)?,
@@ -280,11 +279,6 @@ fn read_array<'a, const LEN: usize>(reader: &mut Reader<'a>) -> Result<&'a [u8; 
 
 fn read_id(reader: &mut Reader<'_>) -> Result<StreamId, Malformed> {
     Ok(StreamId::from_wire(reader.varint()?))
-}
-
-fn read_epoch(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
-    let epoch = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
-    if epoch < EPOCH_END { Ok(epoch) } else { Err(Malformed) }
 }
 
 fn read_code(reader: &mut Reader<'_>) -> Result<ErrorCode, Malformed> {

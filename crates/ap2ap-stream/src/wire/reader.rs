@@ -1,6 +1,7 @@
 //! Reads numbers and octets off the front of a slice, and never past its end.
 
 use crate::num;
+use crate::path::epochs::EPOCH_END;
 
 /// The input ended early, or holds a number that the field cannot have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,12 @@ impl<'a> Reader<'a> {
     pub(crate) fn length(&mut self) -> Result<usize, Malformed> {
         let length = num::to_usize(self.varint()?);
         if length > self.rest.len() { Err(Malformed) } else { Ok(length) }
+    }
+
+    /// A number as an epoch.
+    pub(crate) fn epoch(&mut self) -> Result<u32, Malformed> {
+        let epoch = u32::try_from(self.varint()?).map_err(|_| Malformed)?;
+        if epoch < EPOCH_END { Ok(epoch) } else { Err(Malformed) }
     }
 
     pub(crate) fn octets(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
