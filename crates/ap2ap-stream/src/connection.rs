@@ -127,6 +127,18 @@ pub(crate) struct Closing {
     pub(crate) ends_at: Instant,
 }
 
+impl State {
+    /// What protects packets, once there are keys and until the end.
+    pub(crate) const fn keys(&self) -> Option<&Protection> {
+        match self {
+            Self::Open(keys) => Some(keys),
+            Self::Closing(closing) => Some(&closing.keys),
+            Self::Answering(answering) => answering.keys.as_ref(),
+            Self::Opening(_) | Self::Closed => None,
+        }
+    }
+}
+
 /// When something was heard last, and when something was said.
 #[derive(Clone, Copy, Debug)]
 struct Idle {
@@ -442,12 +454,8 @@ impl Connection {
         self.state = State::Closed;
     }
 
-    fn has_keys(&self) -> bool {
-        match &self.state {
-            State::Open(_) | State::Closing(_) => true,
-            State::Answering(answering) => answering.keys.is_some(),
-            State::Opening(_) | State::Closed => false,
-        }
+    const fn has_keys(&self) -> bool {
+        self.state.keys().is_some()
     }
 
     pub(crate) const fn protection(&mut self) -> Option<&mut Protection> {

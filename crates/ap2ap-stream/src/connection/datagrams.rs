@@ -22,8 +22,9 @@ impl Connection {
     /// Sends octets that arrive once or not at all, if a packet takes them before `expires`.
     ///
     /// They go before bulk data as far as a reserve allows, at least 700 octets or a quarter of the
-    /// path's rate in each second, and beyond that when no stream wants to send. They are never sent again. At most 64 of them, or 64 KiB, wait for their turn; then
-    /// the oldest is dropped for the newest, and counted.
+    /// path's rate in each second, and beyond that when no stream wants to send. They are never sent
+    /// again. At most 64 of them, or 64 KiB, wait for their turn; then the oldest is dropped for the
+    /// newest, and counted.
     ///
     /// # Errors
     /// [`SendDatagramError::TooLarge`] for more than [`datagram_max`](Self::datagram_max),

@@ -132,15 +132,7 @@ impl Connection {
 
     /// What the peer's packets may begin with follows from keys and paths.
     pub(crate) fn expect_ids(&mut self) {
-        let keys = match &self.state {
-            State::Open(keys) => keys,
-            State::Closing(closing) => &closing.keys,
-            State::Answering(answering) => match &answering.keys {
-                Some(keys) => keys,
-                None => return,
-            },
-            State::Opening(_) | State::Closed => return,
-        };
+        let Some(keys) = self.state.keys() else { return };
         self.paths.expect_ids(keys);
         if self.side == Side::Bridge {
             self.paths.awaited.fill(keys);
@@ -241,15 +233,9 @@ impl Connection {
     }
 
     fn close_epoch(&mut self, epoch: u32) {
-        let State::Open(keys) = &self.state else {
-            if let State::Answering(answering) = &self.state
-                && let Some(keys) = &answering.keys
-            {
-                self.paths.awaited.close(epoch, keys);
-            }
-            return;
-        };
-        self.paths.awaited.close(epoch, keys);
+        if let Some(keys) = self.state.keys() {
+            self.paths.awaited.close(epoch, keys);
+        }
     }
 
     /// AP-84: the peer does not use the epoch any more, or never will.
