@@ -205,11 +205,11 @@ impl Paths {
 
     /// The same, if it changed since this was asked last.
     pub(crate) fn take_new_ids(&mut self) -> Option<Vec<ConnectionId>> {
-        let ids: Vec<_> = self.ids().collect();
-        (ids != self.ids_told).then(|| {
-            self.ids_told.clone_from(&ids);
-            ids
-        })
+        if self.ids().eq(self.ids_told.iter().copied()) {
+            return None;
+        }
+        self.ids_told = self.ids().collect();
+        Some(self.ids_told.clone())
     }
 
     /// What datagrams of this connection may begin with that come over paths it does not have.
