@@ -12,13 +12,18 @@ pub struct Config {
     /// Streams that the peer may have open at once. Each costs at most
     /// [`stream_window`](Self::stream_window) octets of memory for what arrives. At least 64.
     pub streams_max: u16,
-    /// Octets that one stream may send ahead of its reader. At least 65,536.
+    /// Octets that one stream may send ahead of its reader, to begin with. At least 65,536.
     pub stream_window: u32,
-    /// Octets that all streams together may send ahead of their readers: the bound on the memory
-    /// for what arrives, whatever the number of streams. It should be several times
+    /// ... and at the most: the window is doubled while the peer has to stop for it though the reader keeps
+    /// up, as on paths that hold more than it does.
+    pub stream_window_max: u32,
+    /// Octets that all streams together may send ahead of their readers, to begin with. It should be several times
     /// [`stream_window`](Self::stream_window): streams that nobody reads use it up, and when all of
     /// it is used the others stand still. At least 262,144.
     pub connection_window: u32,
+    /// ... and at the most, as for a stream: the bound on the memory for what arrives, whatever the number
+    /// of streams.
+    pub connection_window_max: u32,
     /// Octets that one stream keeps of what was written and not yet acknowledged, at the most. It
     /// keeps less on slow paths: three congestion windows, and of what is not yet sent one round
     /// trip's worth.
@@ -39,8 +44,10 @@ impl Default for Config {
         Self {
             streams_max: 1024,
             stream_window: 512 * 1024,
+            stream_window_max: 16 * 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
-            send_buffer_max: 1024 * 1024,
+            connection_window_max: 32 * 1024 * 1024,
+            send_buffer_max: 16 * 1024 * 1024,
             idle_timeout: Some(Duration::from_secs(180)),
             answer_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(60)),

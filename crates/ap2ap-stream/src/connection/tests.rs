@@ -296,11 +296,11 @@ fn of_a_packet_with_a_malformed_frame_nothing_takes_effect() {
 #[test]
 fn a_piece_too_many_is_as_if_lost_and_the_next_to_be_read_never_is() {
     let mut forger = Forger::new();
-    for index in 0..1024 {
+    for index in 0..4096 {
         forger.send(&piece(0, 2 * index + 2, b"x", false));
     }
     assert_eq!(forger.bridge.stats().discarded_no_room, 0);
-    let one_more = piece(0, 4000, b"y", false);
+    let one_more = piece(0, 16_000, b"y", false);
     forger.send(&one_more);
     assert_eq!(forger.bridge.stats().discarded_no_room, 1);
     forger.send(&piece(0, 0, b"ab", false));

@@ -16,7 +16,7 @@ use crate::num;
 
 /// AP-94: more separate pieces than this wait for no stream: a packet that would make one more is left
 /// unacknowledged. It bounds the bookkeeping at about 24 octets each.
-pub(super) const PIECES_MAX: usize = 1024;
+pub(super) const PIECES_MAX: usize = 4096;
 
 /// The part of a stream that has arrived and was not read.
 #[derive(Debug, Default)]

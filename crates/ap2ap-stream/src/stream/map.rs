@@ -47,7 +47,8 @@ pub(crate) struct StreamMap {
     streams_max: u64,
     tell_streams: bool,
     opener_waits: bool,
-    stream_window: u64,
+    /// The usual window of a stream, and the widest.
+    stream_windows: (u64, u64),
     credit: Credit,
     turn: u64,
     /// What went out past the pacer.
@@ -87,10 +88,15 @@ struct Credit {
     sent_max: u64,
     received: u64,
     consumed: u64,
+    /// What the peer has been told it may send up to, and the time before.
     received_max: u64,
+    received_max_before: u64,
     /// The window that `received_max` was granted for.
     granted: u64,
     window: u64,
+    window_max: u64,
+    /// The peer has used all of the window, and not because readers are slow.
+    is_exhausted: bool,
     tell: bool,
 }
 
@@ -114,6 +120,8 @@ impl StreamMap {
     pub(crate) fn new(side: Side, config: &Config) -> Self {
         let window = u64::from(config.connection_window).max(INITIAL_CONNECTION_WINDOW);
         let streams_max = u64::from(config.streams_max).max(INITIAL_STREAMS);
+        let stream_window = u64::from(config.stream_window).max(INITIAL_STREAM_WINDOW);
+        let stream_window_max = u64::from(config.stream_window_max).max(stream_window);
         Self {
             side,
             open: BTreeMap::new(),
@@ -125,15 +133,18 @@ impl StreamMap {
             streams_max,
             tell_streams: streams_max > INITIAL_STREAMS,
             opener_waits: false,
-            stream_window: u64::from(config.stream_window).max(INITIAL_STREAM_WINDOW),
+            stream_windows: (stream_window, stream_window_max),
             credit: Credit {
                 sent: 0,
                 sent_max: INITIAL_CONNECTION_WINDOW,
                 received: 0,
                 consumed: 0,
                 received_max: window,
+                received_max_before: window,
                 granted: window,
                 window,
+                window_max: u64::from(config.connection_window_max).max(window),
+                is_exhausted: false,
                 tell: window > INITIAL_CONNECTION_WINDOW,
             },
             turn: 0,
@@ -148,7 +159,7 @@ impl StreamMap {
         }
         let id = StreamId::new(self.side, self.opened_here);
         self.opened_here = self.opened_here.saturating_add(1);
-        self.open.insert(id, Entry::new(self.stream_window));
+        self.open.insert(id, Entry::new(self.stream_windows));
         Ok(id)
     }
 
@@ -516,7 +527,7 @@ impl StreamMap {
             }
             let index = id.index();
             self.seen.insert(index..index.saturating_add(1));
-            self.open.insert(id, Entry::new(self.stream_window));
+            self.open.insert(id, Entry::new(self.stream_windows));
             events.push_back(Event::Opened(id));
         }
         Ok(self.open.get_mut(&id))
@@ -554,10 +565,10 @@ pub(crate) enum Room {
 }
 
 impl Entry {
-    fn new(stream_window: u64) -> Self {
+    fn new(windows: (u64, u64)) -> Self {
         Self {
             send: SendHalf::new(INITIAL_STREAM_WINDOW),
-            recv: RecvHalf::new(INITIAL_STREAM_WINDOW, stream_window),
+            recv: RecvHalf::new(INITIAL_STREAM_WINDOW, windows),
             recent: Recent::default(),
             served: 0,
         }
@@ -584,6 +595,9 @@ impl Credit {
             return Err(Violation("more data than allowed for all streams"));
         }
         self.received = self.received.saturating_add(octets);
+        let unread = self.received.saturating_sub(self.consumed);
+        let is_stop = self.room() == 0 || self.received == self.received_max_before;
+        self.is_exhausted |= is_stop && unread <= self.granted / 2;
         Ok(())
     }
 
@@ -592,6 +606,10 @@ impl Credit {
         self.consumed = self.consumed.saturating_add(octets);
         let ahead = self.received_max.saturating_sub(self.consumed);
         if ahead < self.granted / 2 {
+            if std::mem::take(&mut self.is_exhausted) {
+                self.window = self.window.saturating_mul(2).min(self.window_max);
+            }
+            self.received_max_before = self.received_max;
             self.received_max = self.consumed.saturating_add(self.window);
             self.granted = self.window;
             self.tell = true;

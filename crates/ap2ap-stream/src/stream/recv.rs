@@ -22,11 +22,15 @@ pub(crate) struct RecvHalf {
     highest: u64,
     /// The stream's length, once a fin or a reset said it.
     final_size: Option<u64>,
-    /// What the peer has been told it may send up to.
+    /// What the peer has been told it may send up to, and the time before.
     max_told: u64,
+    max_before: u64,
     /// The window that `max_told` was granted for, and the one to grant next.
     granted: u64,
     window: u64,
+    window_max: u64,
+    /// The peer has used all of the window, and not because the reader is slow.
+    is_exhausted: bool,
     tell_max: bool,
     tell_stop: bool,
     /// The reader was told `Blocked` and waits for an event.
@@ -46,16 +50,20 @@ enum State {
 pub(crate) struct Violation(pub(crate) &'static str);
 
 impl RecvHalf {
-    /// A stream that starts with a window of `granted` octets and goes on with `window`.
-    pub(crate) fn new(granted: u64, window: u64) -> Self {
+    /// A stream that starts with a window of `granted` octets, goes on with the first of `windows` and
+    /// widens it to the second where the path wants that.
+    pub(crate) fn new(granted: u64, windows: (u64, u64)) -> Self {
         Self {
             assembler: Assembler::default(),
             state: State::Open,
             highest: 0,
             final_size: None,
             max_told: granted,
+            max_before: granted,
             granted,
-            window,
+            window: windows.0,
+            window_max: windows.1,
+            is_exhausted: false,
             tell_max: false,
             tell_stop: false,
             reader_waits: true,
@@ -92,7 +100,12 @@ impl RecvHalf {
             self.final_size = Some(end);
         }
         match self.state {
-            State::Open => self.assembler.insert(offset, data),
+            State::Open => {
+                self.assembler.insert(offset, data);
+                let unread = num::len_u64(self.assembler.ready());
+                let is_stop = end == self.max_told || end == self.max_before;
+                self.is_exhausted |= is_stop && unread <= self.granted / 4;
+            }
             State::Stopped(_) if self.final_size.is_some() => self.state = State::Done,
             State::Stopped(_) | State::Reset(_) | State::Done => {}
         }
@@ -218,10 +231,16 @@ impl RecvHalf {
     }
 
     /// Opens the window again once half of it was read: fewer frames than one per read, and none
-    /// on a stream that stays small.
+    /// on a stream that stays small. Twice as wide if the peer had to stop for it though the reader kept
+    /// up: the path holds more than the window does. What the peer has to deliver for that is half a
+    /// window each time, so that nobody makes it wide with a few packets.
     fn grant(&mut self) {
         let base = self.assembler.base();
         if self.max_told.saturating_sub(base) <= self.granted / 2 {
+            if std::mem::take(&mut self.is_exhausted) {
+                self.window = self.window.saturating_mul(2).min(self.window_max);
+            }
+            self.max_before = self.max_told;
             self.max_told = base.saturating_add(self.window);
             self.granted = self.window;
             self.tell_max = true;
@@ -237,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_fin_alone_ends_the_stream() {
-        let mut recv = RecvHalf::new(100, 100);
+        let mut recv = RecvHalf::new(100, (100, 100));
         assert!(recv.receive(0, b"ab", false));
         assert_eq!(recv.read(9), Ok(Some(Bytes::from_static(b"ab"))));
         assert_eq!(recv.read(9), Err(ReadError::Blocked));
@@ -248,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_end_is_told_after_the_last_octets() {
-        let mut recv = RecvHalf::new(100, 100);
+        let mut recv = RecvHalf::new(100, (100, 100));
         recv.receive(0, b"ab", true);
         assert_eq!(recv.read(9), Ok(Some(Bytes::from_static(b"ab"))));
         assert!(!recv.is_done());
@@ -258,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_reset_after_everything_arrived_loses_nothing() {
-        let mut recv = RecvHalf::new(100, 100);
+        let mut recv = RecvHalf::new(100, (100, 100));
         recv.receive(0, b"ab", true);
         recv.receive_reset(CODE, 2);
         assert_eq!(recv.read(9), Ok(Some(Bytes::from_static(b"ab"))));
@@ -267,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_reset_without_a_fin_is_no_end_even_if_every_octet_arrived() {
-        let mut recv = RecvHalf::new(100, 100);
+        let mut recv = RecvHalf::new(100, (100, 100));
         recv.receive(0, b"ab", false);
         recv.receive_reset(CODE, 2);
         assert_eq!(recv.read(9), Err(ReadError::Reset(CODE)));
@@ -275,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_reset_is_told_once_and_ends_the_stream() {
-        let mut recv = RecvHalf::new(100, 100);
+        let mut recv = RecvHalf::new(100, (100, 100));
         recv.receive(0, b"ab", false);
         recv.receive_reset(CODE, 7);
         assert_eq!(recv.read(9), Err(ReadError::Reset(CODE)));
@@ -285,7 +304,7 @@ mod tests {
 
     #[test]
     fn rules_are_checked() {
-        let mut recv = RecvHalf::new(10, 10);
+        let mut recv = RecvHalf::new(10, (10, 10));
         assert!(recv.check(5, 6, false).is_err());
         assert_eq!(recv.check(5, 5, false), Ok(10));
         recv.receive(0, b"abcd", true);
@@ -296,12 +315,34 @@ mod tests {
 
     #[test]
     fn the_window_opens_when_half_of_it_was_read() {
-        let mut recv = RecvHalf::new(10, 10);
+        let mut recv = RecvHalf::new(10, (10, 10));
         recv.receive(0, b"abcdefgh", false);
         recv.read(4).unwrap();
         assert_eq!(recv.take_max(), None);
         recv.read(1).unwrap();
         assert_eq!(recv.take_max(), Some(15));
         assert_eq!(recv.take_max(), None);
+    }
+    #[test]
+    fn a_window_that_stops_the_peer_and_not_the_reader_is_widened() {
+        let mut recv = RecvHalf::new(100, (100, 150));
+        let mut receive = |range: std::ops::Range<u64>| {
+            recv.receive(range.start, &vec![0; num::to_usize(range.end - range.start)], false);
+            recv.read(1000).unwrap();
+            recv.take_max()
+        };
+        assert_eq!(receive(0..60), Some(160));
+        // The peer has not heard of that, and stops.
+        assert_eq!(receive(60..90), None);
+        assert_eq!(receive(90..100), None);
+        assert_eq!(receive(100..120), Some(270), "half as wide again is the widest");
+    }
+
+    #[test]
+    fn a_window_that_the_reader_leaves_full_stays_as_it_is() {
+        let mut recv = RecvHalf::new(10, (10, 80));
+        recv.receive(0, &[0; 10], false);
+        recv.read(10).unwrap();
+        assert_eq!(recv.take_max(), Some(20));
     }
 }
