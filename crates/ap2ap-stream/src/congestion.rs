@@ -1,8 +1,9 @@
 //! When a path may be sent on: the trait between loss recovery and a rate controller.
 
+mod delivery;
 mod growth;
-mod loss_window;
 mod pacer;
+mod policer;
 mod queue_sensor;
 pub(crate) mod relay_rate;
 mod train;
@@ -74,6 +75,8 @@ pub(crate) trait Controller: fmt::Debug + Send {
     fn datagram_octets(&self) -> f64;
     /// Octets a second, once learned.
     fn rate(&self) -> Option<f64>;
+    /// The share of packets that chance takes.
+    fn chance(&self) -> f64;
     /// Octets that may be useful to have in flight.
     fn window(&self) -> f64;
 }

@@ -36,6 +36,15 @@ pub(crate) const PATHS_MAX: usize = 8;
 const ALLOWANCE_FACTOR: u64 = 3;
 const ALLOWANCE_MIN_OCTETS: u64 = 1500;
 
+/// Sparse packets are sent twice where chance takes more than this share, and three times where it takes more
+/// than that.
+const UNRELIABLE: f64 = 0.01;
+const LOSSY: f64 = 0.09;
+/// ... but not below this rate, in octets a second: two requests a second and their copies take a tenth of it.
+const COPIES_RATE_MIN: f64 = 8000.0;
+/// ... and if they are no longer than this, in octets.
+pub(crate) const COPIED_OCTETS_MAX: u64 = 250;
+
 /// After so many probes without an answer another path is better.
 const SILENT_PROBES: u32 = 2;
 
@@ -79,6 +88,10 @@ pub(crate) struct Path {
     pub(crate) probing: Probing,
     /// When the oldest question left that has had no answer.
     pub(crate) asked: Option<Instant>,
+    /// The newest packet that asked for an acknowledgement at once and has none, and when it left.
+    pub(crate) prompt: Option<(u64, Instant)>,
+    /// How many more packets repeat what the last sparse one carried.
+    pub(crate) copies: u32,
     /// The peer is to be asked for a sign of life.
     pub(crate) ping_due: bool,
     /// A packet of the peer's came over it: it knows whose path this is.
@@ -105,6 +118,8 @@ impl Path {
             sent: SentPackets::new(),
             probing: Probing::default(),
             asked: None,
+            prompt: None,
+            copies: 0,
             ping_due: false,
             is_heard: false,
             unproved: None,
@@ -199,6 +214,8 @@ impl Path {
             self.probing = Probing { progress: Some(now), ..Probing::default() };
             self.asked = self.sent.oldest_sent_at();
         }
+        let newest = news.newest_number();
+        self.prompt.take_if(|(number, _)| newest.is_some_and(|newest| newest >= *number));
         // AP-83: what was sent where the path was before says nothing of where it is now.
         if news.newest_number().is_some_and(|number| number >= self.sent_here_from) {
             self.prove();
@@ -213,6 +230,20 @@ impl Path {
         }
         if !news.lost_packets.is_empty() {
             self.controller.on_lost(seconds, &news.lost_packets);
+        }
+    }
+
+    /// How many times over a small sparse packet goes: where chance takes many, its copies cost less than
+    /// waiting for its loss to be found.
+    pub(crate) fn copies_wanted(&self) -> u32 {
+        let guess = self.controller.window() / self.rtt.least().as_secs_f64();
+        let rate = self.controller.rate().unwrap_or_else(|| self.received.rate().max(guess));
+        let chance = self.controller.chance().max(self.received.missing());
+        match chance {
+            _ if rate < COPIES_RATE_MIN => 0,
+            chance if chance > LOSSY => 2,
+            chance if chance > UNRELIABLE => 1,
+            _ => 0,
         }
     }
 
@@ -233,7 +264,9 @@ impl Path {
     pub(crate) fn probe_at(&self) -> Option<Instant> {
         let in_outage = self.probing.last.filter(|_| self.probing.count > 0);
         let since = self.sent.oldest_sent_at().or(in_outage)?;
-        Some(self.probing.due(since, &self.rtt))
+        let due = self.probing.due(since, &self.rtt);
+        let prompt = self.prompt.filter(|_| self.probing.count == 0);
+        Some(prompt.map_or(due, |(_, left)| due.min(left + self.rtt.prompt_timeout())))
     }
 }
 

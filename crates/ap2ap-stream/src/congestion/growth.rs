@@ -1,5 +1,6 @@
 //! Raising a rate that is too low: each step is proved by what arrives before the next is taken.
 
+use super::train::DATAGRAM_MIN_OCTETS;
 use super::{Outcome, Seconds};
 
 /// A step of growth: the present rate waits for its proof.
@@ -12,13 +13,23 @@ pub(super) struct Growth {
     since: Seconds,
     /// Of these, what has arrived: octets, and when the first and the last were sent.
     proof: f64,
+    /// Octets sent at the present rate.
+    sent: f64,
     first_sent_at: Option<Seconds>,
     last_sent_at: Seconds,
 }
 
 impl Growth {
     pub(super) const fn new(gain: f64, gain_max: f64, since: Seconds) -> Self {
-        Self { gain, gain_max, since, proof: 0.0, first_sent_at: None, last_sent_at: since }
+        Self {
+            gain,
+            gain_max,
+            since,
+            proof: 0.0,
+            sent: 0.0,
+            first_sent_at: None,
+            last_sent_at: since,
+        }
     }
 
     /// The next step, a little bolder.
@@ -28,6 +39,15 @@ impl Growth {
 
     pub(super) const fn gain(&self) -> f64 {
         self.gain
+    }
+
+    pub(super) fn sent(&mut self, octets: f64) {
+        self.sent += octets;
+    }
+
+    /// Whether what was sent is about enough to prove the rate once it arrives.
+    pub(super) fn wants_ack(&self, needed: f64) -> bool {
+        self.sent < 2.0 * needed && self.sent + DATAGRAM_MIN_OCTETS >= needed
     }
 
     /// Octets that were sent at the present rate and arrived.

@@ -30,6 +30,8 @@ const THRESHOLD_S: f64 = 0.002;
 pub(super) struct Reading {
     /// How long the datagram waited, in seconds; 0 if not distinguishable from noise.
     pub(super) queue: f64,
+    /// How much sooner it came than any datagram lately, in seconds; 0 if it did not.
+    pub(super) sooner: f64,
     /// The one-way delay, up to the unknown difference of the clocks.
     pub(super) delay: f64,
     /// The rate of the run so far in octets a second, and how much to trust it: 0 to 1.
@@ -93,7 +95,9 @@ impl QueueSensor {
             return None;
         }
         let delay = arrived_at - packet.sent_at;
+        let before = self.base_mut(packet.octets).least();
         let base = self.base_mut(packet.octets).update(packet.sent_at, delay);
+        let sooner = before.map_or(0.0, |before| (before - delay).max(0.0));
         self.follow_jitter(delay);
         let threshold = THRESHOLD_S + 3.0 * self.jitter;
         let queue = delay - base;
@@ -101,7 +105,7 @@ impl QueueSensor {
         self.last =
             Some(Last { number: packet.number, arrived_at, sent_at: packet.sent_at, queue });
         let queue = if queue > threshold { queue } else { 0.0 };
-        Some(Reading { queue, delay, slope, threshold })
+        Some(Reading { queue, sooner, delay, slope, threshold })
     }
 
     /// The path became longer: `delay` is what it takes now with an empty queue.
@@ -191,6 +195,10 @@ impl QueueSensor {
 }
 
 impl Base {
+    fn least(&self) -> Option<f64> {
+        [self.current, self.previous].into_iter().flatten().reduce(f64::min)
+    }
+
     fn update(&mut self, at: Seconds, delay: f64) -> f64 {
         if at - self.slot_from > BASE_SLOT_S {
             self.previous = self.current.take();

@@ -4,22 +4,31 @@
 //!             slope seen               interval over
 //!   Start ───────────────────► Cruise ──────────────────► Probe
 //!     │                         ▲  ▲  ◄──────────────────── │
-//!     │ half a train lost       │  │   slope seen, losses    │
-//!     └──────────────────► Grow ┘  └── the losses' test      │ more than a burst went
-//!          slope seen, losses  ▲                             │ through without a queue
-//!                              └─────────────────────────────┘
+//!     │ half a train lost       │  │    slope seen, drops     │
+//!     └──────────────────► Grow ┘  └── of a policer           │ more than a burst went
+//!                 slope, drops  ▲                             │ through without an answer
+//!                               └─────────────────────────────┘
 //! ```
 //!
 //! *Start* sends trains, each as much larger than the last as arrived of it. *Cruise* paces just
-//! below the rate. *Probe* sends a little faster until a queue (a shaper) or losses (a policer)
+//! below the rate. *Probe* sends a little faster until a queue (a shaper) or drops (a policer)
 //! answer, and gives the excess back at once. *Grow* raises a rate that was too low.
 //!
-//! Losses without a queue are either a policer's or chance. The test is to slow down: a policer
-//! stops dropping, chance does not care.
+//! What is lost is taken for one of four things:
+//!
+//! | | told by | and then |
+//! |---|---|---|
+//! | a queue's overflow | a queue was seen within two round trips | the queue's slope is the rate, and it is drained |
+//! | a policer's drops | they follow from what was sent ([`Policer`]) | the rate is the likeliest one |
+//! | an outage | nothing arrives at all | nothing is learned; the rate is kept |
+//! | chance | neither explains it | nothing: it is no reason to slow down |
+//!
+//! [`Delivery`] is the net below: what delivers less than two thirds is slowed down, whatever it is.
 
+use super::delivery::Delivery;
 use super::growth::Growth;
-use super::loss_window::{self, LossWindow};
 use super::pacer::Pacer;
+use super::policer::Policer;
 use super::queue_sensor::{Care, QueueSensor, Reading};
 use super::train::{DATAGRAM_MAX_OCTETS, DATAGRAM_MIN_OCTETS, Train, Verdict, datagram_octets};
 use super::{Controller, Outcome, Permission, RoundTrip, Seconds, Sent};
@@ -28,16 +37,19 @@ use super::{Controller, Outcome, Permission, RoundTrip, Seconds, Sent};
 const CRUISE_SHARE: f64 = 0.99;
 /// No rate is ever lower, in octets a second: one small datagram in three seconds.
 const RATE_MIN: f64 = 100.0;
-/// Losses must exceed what chance is known to take by this much to count as a policer's.
-const LOSS_MARGIN: f64 = 0.04;
-/// Above this share of losses the rate is cut at once, whatever the cause.
-const LOSS_CEILING: f64 = 0.35;
 /// The first and the longest time between probes, in seconds.
 const PROBE_INTERVAL_S: (f64, f64) = (1.0, 8.0);
 /// The longest where each probe costs drops, in seconds.
 const PROBE_INTERVAL_POLICED_S: f64 = 16.0;
 /// A probe that finds a queue this long, in seconds, has found enough.
 const PROBE_QUEUE_S: f64 = 0.05;
+/// A probe's datagrams are acknowledged at once where one takes the relay longer than this, in seconds:
+/// acknowledgements are rare there.
+const PROBE_ACK_S: f64 = 0.02;
+/// A loss changes the share that chance is taken for by this weight.
+const CHANCE_WEIGHT: f64 = 0.01;
+/// Where chance takes less than this, a drop needs no second reason.
+const CHANCE_RARE: f64 = 0.01;
 
 /// The rate controller for throttled relays.
 #[derive(Debug)]
@@ -50,13 +62,20 @@ pub(crate) struct RelayRate {
     /// Octets sent on the path so far.
     position: f64,
     round_trip: RoundTrip,
-    losses: LossWindow,
-    cause: LossCause,
+    policer: Policer,
+    delivery: Delivery,
+    is_policed: bool,
+    /// The share that chance takes.
+    chance: f64,
     /// Octets that the relay lets through beyond its rate after a pause.
     burst: f64,
     probe_interval: f64,
     rate_at_run_start: f64,
     drain: Option<Drain>,
+    queue_seen_at: Option<Seconds>,
+    /// When drops were judged last, and when they last lowered a rate that fitted them.
+    judged_at: Seconds,
+    nudged_at: Seconds,
     /// A silence began; the losses of before it are not counted.
     silent: bool,
 }
@@ -94,17 +113,6 @@ struct Drain {
     until: Seconds,
 }
 
-/// What losses without a queue are taken for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum LossCause {
-    /// Chance, at this share.
-    Chance(f64),
-    /// Being tested: the rate was cut from `rate`, where the share was `loss`.
-    Tested { rate: f64, loss: f64, chance: f64 },
-    /// A policer, with chance at this share besides.
-    Policer(f64),
-}
-
 impl RelayRate {
     pub(crate) fn new() -> Self {
         Self {
@@ -114,12 +122,17 @@ impl RelayRate {
             sensor: QueueSensor::default(),
             position: 0.0,
             round_trip: RoundTrip { least: 0.2, smoothed_raw: 0.2 },
-            losses: LossWindow::default(),
-            cause: LossCause::Chance(0.0),
+            policer: Policer::default(),
+            delivery: Delivery::default(),
+            is_policed: false,
+            chance: 0.0,
             burst: DATAGRAM_MAX_OCTETS,
             probe_interval: PROBE_INTERVAL_S.0,
             rate_at_run_start: 0.0,
             drain: None,
+            queue_seen_at: None,
+            judged_at: 0.0,
+            nudged_at: 0.0,
             silent: false,
         }
     }
@@ -134,31 +147,34 @@ impl RelayRate {
     }
 
     fn enter_cruise(&mut self, now: Seconds, rate: f64) {
+        if rate < self.rate {
+            self.delivery.restart(now);
+        }
         self.rate = rate.max(RATE_MIN);
         let wait = self.probe_interval.max(4.0 * self.round_trip.least);
         self.phase = Phase::Cruise { probe_at: now + wait };
-        self.losses.restart(now);
     }
 
     fn enter_grow(&mut self, now: Seconds, gain: f64) {
         self.probe_interval = PROBE_INTERVAL_S.0;
-        let gain_max = if self.is_policed() { 1.25 } else { 2.0 };
+        let gain_max = if self.is_policed { 1.25 } else { 2.0 };
         let gain = gain.min(gain_max);
         self.phase = Phase::Grow(Growth::new(gain, gain_max, now));
-        self.losses.restart(now);
+        self.delivery.restart(now);
     }
 
-    const fn is_policed(&self) -> bool {
-        matches!(self.cause, LossCause::Policer(_))
+    /// A probe ended at `rate`: when the next one is due depends on whether that was known.
+    fn space_probes(&mut self, rate: f64) {
+        let longest = if self.is_policed { PROBE_INTERVAL_POLICED_S } else { PROBE_INTERVAL_S.1 };
+        let is_confirmed = self.rate > 0.0 && (rate / self.rate - 1.0).abs() < 0.1;
+        self.probe_interval = if is_confirmed {
+            (self.probe_interval * 2.0).min(longest)
+        } else {
+            PROBE_INTERVAL_S.0
+        };
     }
 
-    const fn chance(&self) -> f64 {
-        match self.cause {
-            LossCause::Chance(share)
-            | LossCause::Policer(share)
-            | LossCause::Tested { chance: share, .. } => share,
-        }
-    }
+    // ---- queues
 
     /// Waits out a queue that a packet saw, and lets the bucket fill up behind it.
     fn drain(&mut self, now: Seconds, packet: &Outcome, queue: f64) {
@@ -173,11 +189,16 @@ impl RelayRate {
 
     fn on_reading(&mut self, now: Seconds, packet: &Outcome, reading: &Reading) {
         if reading.queue > 0.0 {
-            self.losses.queue_seen();
+            self.queue_seen_at = Some(now);
         }
         if self.is_longer_path(packet, reading) {
             self.sensor.rebase(reading.delay);
-            self.drain = None;
+            return;
+        }
+        if matches!(self.phase, Phase::Cruise { .. })
+            && reading.sooner > (0.15 * self.round_trip.least).max(0.01)
+        {
+            self.enter_grow(now, 1.5);
             return;
         }
         let Some((slope, trust)) = reading.slope else {
@@ -213,31 +234,27 @@ impl RelayRate {
     }
 
     /// The first bulk datagram after a drain still waits about as long: the path got longer.
-    fn is_longer_path(&self, packet: &Outcome, reading: &Reading) -> bool {
-        self.drain.is_some_and(|drain| {
-            packet.sent_at > drain.until
-                && packet.octets >= DATAGRAM_MIN_OCTETS
-                && reading.queue > drain.queue / 2.0
-        })
+    fn is_longer_path(&mut self, packet: &Outcome, reading: &Reading) -> bool {
+        let is_first = |drain: &mut Drain| {
+            packet.sent_at > drain.until && packet.octets >= DATAGRAM_MIN_OCTETS
+        };
+        let drained = self.drain.take_if(is_first);
+        drained.is_some_and(|drain| reading.queue > drain.queue / 2.0)
     }
 
     /// A queue answered: this is the rate.
     fn found(&mut self, now: Seconds, packet: &Outcome, queue: f64, rate: f64) {
-        let confirmed = self.rate > 0.0 && (rate / self.rate - 1.0).abs() < 0.1;
         if let Phase::Probe(excess) = &self.phase {
-            let ahead = self.position - excess.position - self.rate * (now - excess.began_at);
+            let elapsed = packet.sent_at - excess.began_at;
+            let ahead = packet.position - excess.position - self.rate * elapsed;
             self.burst = (ahead - queue * rate).clamp(DATAGRAM_MAX_OCTETS, 20_000.0);
-            let longest =
-                if self.is_policed() { PROBE_INTERVAL_POLICED_S } else { PROBE_INTERVAL_S.1 };
-            self.probe_interval = if confirmed {
-                (self.probe_interval * 2.0).min(longest)
-            } else {
-                PROBE_INTERVAL_S.0
-            };
+            self.space_probes(rate);
         }
         self.enter_cruise(now, rate);
         self.drain(now, packet, queue);
     }
+
+    // ---- start, growth, probes
 
     fn advance_train(&mut self, now: Seconds, acked: &[Outcome], lost: &[Outcome]) {
         let Phase::Start(train) = &mut self.phase else { return };
@@ -254,25 +271,16 @@ impl RelayRate {
     /// Raises the rate when packets sent at the present one came through without a queue.
     fn advance_growth(&mut self, now: Seconds, acked: &[Outcome]) {
         let rate = self.rate;
-        let needed = if self.is_policed() {
-            1.5 * self.burst.clamp(1500.0, 4000.0)
-        } else {
-            5.0 * datagram_octets(rate, 0.04)
-        };
-        let allowed = 2.0 + 2.0 * self.chance() * self.losses.outcome_count();
-        let too_many_lost = self.losses.lost_count() > allowed;
         let Phase::Grow(growth) = &mut self.phase else { return };
         growth.take_proof(acked);
-        if too_many_lost {
-            // Too fast for a policer, or bad luck: back to the last proven rate.
-            let proven = rate / growth.gain();
-            self.enter_cruise(now, proven);
+        let gain = growth.gain();
+        let needed = self.growth_step(gain);
+        let Phase::Grow(growth) = &mut self.phase else { return };
+        let delivers = self.delivery.share().is_none_or(|share| share >= 0.6);
+        if growth.proof() < needed || !delivers {
             return;
         }
-        if growth.proof() < needed {
-            return;
-        }
-        if growth.achieved() < 0.7 * rate {
+        if growth.achieved() < 0.6 * rate * (1.0 - self.chance) {
             // Something else holds the data back: there is nothing to learn here.
             self.enter_cruise(now, rate);
             return;
@@ -280,25 +288,25 @@ impl RelayRate {
         let next = growth.next(now);
         self.rate = rate * next.gain();
         self.phase = Phase::Grow(next);
-        self.losses.restart(now);
+    }
+
+    /// What has to arrive at a rate before the next one is tried, in octets: where there is a policer, more
+    /// than its bucket hides.
+    fn growth_step(&self, gain: f64) -> f64 {
+        if self.is_policed {
+            0.3 * self.burst.clamp(1500.0, 4000.0) / (1.0 - 1.0 / gain)
+        } else {
+            5.0 * datagram_octets(self.rate, 0.04)
+        }
     }
 
     fn advance_probe(&mut self, now: Seconds) {
         let rate = self.rate;
-        let (lost, outcomes, chance) =
-            (self.losses.lost_count(), self.losses.outcome_count(), self.chance());
         let Phase::Probe(excess) = &mut self.phase else { return };
         let age = now - excess.began_at;
         excess.gain = excess.gain_at(age);
         let ahead = self.position - excess.position - rate * age;
-        if lost >= 2.0 + 2.0 * chance * outcomes && lost > 0.0 {
-            let longest = PROBE_INTERVAL_POLICED_S;
-            self.probe_interval = (self.probe_interval * 2.0).min(longest);
-            let debt = ahead.max(0.0) + self.burst.min(rate * 0.5);
-            self.enter_cruise(now, rate);
-            self.pacer.leak(now, rate);
-            self.pacer.set(debt);
-        } else if ahead > 1.3 * self.burst + 0.03 * rate + DATAGRAM_MAX_OCTETS {
+        if ahead > 1.3 * self.burst + 0.03 * rate + DATAGRAM_MAX_OCTETS {
             self.rate = rate * 1.05;
             self.enter_grow(now, 1.25);
         } else if age > 30.0 {
@@ -306,55 +314,65 @@ impl RelayRate {
         }
     }
 
-    /// Judges the losses of a full window.
+    // ---- losses
+
+    /// Says whether what was lost was a policer's doing, and then goes as fast as that one lets.
     fn judge_losses(&mut self, now: Seconds) {
+        let round_trip = self.round_trip.least;
+        let is_overflow = self.queue_seen_at.is_some_and(|at| now - at < 2.0 * round_trip);
+        let is_cruise = matches!(self.phase, Phase::Cruise { .. });
+        let is_early = is_cruise && now - self.judged_at < 0.1 * round_trip;
+        if matches!(self.phase, Phase::Start(_)) || is_overflow || is_early {
+            return;
+        }
+        self.judged_at = now;
+        let Some(verdict) = self.policer.verdict(self.rate) else {
+            if std::mem::take(&mut self.is_policed) {
+                self.enter_grow(now, 1.5);
+            }
+            return;
+        };
+        self.is_policed = true;
+        self.chance = verdict.chance;
+        if !verdict.is_drop && self.chance >= CHANCE_RARE {
+            return;
+        }
+        self.burst = verdict.bucket.clamp(DATAGRAM_MAX_OCTETS, 20_000.0);
+        if is_cruise {
+            let patience = (4.0 * round_trip).max(20.0 * self.datagram_octets() / self.rate);
+            if verdict.rate < self.rate {
+                self.enter_cruise(now, verdict.rate.max(self.rate / 2.0));
+            } else if now - self.nudged_at > patience {
+                self.nudged_at = now;
+                self.enter_cruise(now, 0.97 * self.rate);
+            }
+        } else {
+            if matches!(self.phase, Phase::Probe(_)) {
+                self.space_probes(verdict.rate);
+            }
+            self.enter_cruise(now, verdict.rate);
+        }
+        self.pacer.leak(now, self.pacing_rate());
+        self.pacer.set(verdict.deficit);
+    }
+
+    fn watch_delivery(&mut self, now: Seconds) {
         if matches!(self.phase, Phase::Start(_)) {
             return;
         }
         let span = (4.0 * self.round_trip.least).max(1.0);
-        let Some(verdict) = self.losses.verdict(span) else { return };
-        self.losses.restart(now);
-        if verdict.loss > LOSS_CEILING.max(self.chance() + 0.15) {
-            self.cut(now, &verdict);
-            return;
-        }
-        let chance = self.chance();
-        let is_more_than_chance = verdict.loss > chance + LOSS_MARGIN.max(2.5 * verdict.scatter);
-        match self.cause {
-            LossCause::Tested { rate, loss, .. } => {
-                if verdict.loss > 0.6 * loss {
-                    self.cause = LossCause::Chance(verdict.loss.midpoint(loss));
-                    self.rate = rate;
-                    self.enter_grow(now, 1.25);
-                } else {
-                    self.cause = LossCause::Policer(chance);
-                    self.probe_interval = 4.0;
-                }
-            }
-            LossCause::Chance(_) if is_more_than_chance && !verdict.queue_seen => {
-                self.cut(now, &verdict);
-            }
-            LossCause::Policer(_) if is_more_than_chance && !verdict.queue_seen => {
-                self.cut(now, &verdict);
-            }
-            LossCause::Chance(_) => {
-                self.cause = LossCause::Chance(0.8_f64.mul_add(chance, 0.2 * verdict.loss));
-            }
-            LossCause::Policer(_) => {}
+        if let Some(rate) = self.delivery.verdict(span)
+            && rate < self.rate
+        {
+            self.enter_cruise(now, rate);
         }
     }
 
-    /// Slows down to what is delivered, and watches whether the losses stop.
-    fn cut(&mut self, now: Seconds, verdict: &loss_window::Verdict) {
-        let rate = self.rate;
-        let slower = verdict.delivered_rate.clamp(rate * 0.25, rate * 0.98);
-        if !matches!(self.cause, LossCause::Tested { .. }) {
-            let chance = self.chance();
-            self.cause = LossCause::Tested { rate, loss: verdict.loss, chance };
+    fn note_chance(&mut self, is_lost: bool) {
+        if !self.is_policed && !matches!(self.phase, Phase::Start(_)) {
+            let share = if is_lost { 1.0 } else { 0.0 };
+            self.chance += CHANCE_WEIGHT * (share - self.chance);
         }
-        self.enter_cruise(now, slower);
-        self.pacer.leak(now, slower);
-        self.pacer.set(self.burst.min(slower * 0.5));
     }
 }
 
@@ -364,10 +382,15 @@ impl Controller for RelayRate {
         self.position += sent.octets;
         self.pacer.leak(sent.now, rate);
         self.pacer.add(sent.octets);
+        let is_start = matches!(self.phase, Phase::Start(_));
+        self.policer.sent(sent, !is_start);
         if let Phase::Start(train) = &mut self.phase
             && sent.is_tracked
         {
             train.sent(sent);
+        }
+        if let Phase::Grow(growth) = &mut self.phase {
+            growth.sent(sent.octets);
         }
     }
 
@@ -375,10 +398,12 @@ impl Controller for RelayRate {
         self.round_trip = round_trip;
         if std::mem::take(&mut self.silent) {
             self.sensor.interrupt();
-            self.losses.restart(now);
+            self.delivery.restart(now);
         }
         for packet in acked {
-            self.losses.arrived(packet);
+            self.policer.arrived(packet);
+            self.delivery.take(packet, true);
+            self.note_chance(false);
             let care = match self.phase {
                 Phase::Start(_) => Care::Rough,
                 Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => Care::Fine,
@@ -390,7 +415,7 @@ impl Controller for RelayRate {
         self.advance_train(now, acked, &[]);
         self.advance_growth(now, acked);
         self.advance_probe(now);
-        self.judge_losses(now);
+        self.watch_delivery(now);
     }
 
     fn on_lost(&mut self, now: Seconds, lost: &[Outcome]) {
@@ -398,16 +423,20 @@ impl Controller for RelayRate {
             return;
         }
         for packet in lost {
-            self.losses.lost(packet);
+            self.policer.lost(packet);
+            self.delivery.take(packet, false);
+            self.note_chance(true);
         }
         self.advance_train(now, &[], lost);
-        self.advance_probe(now);
         self.judge_losses(now);
+        self.advance_probe(now);
+        self.watch_delivery(now);
     }
 
     fn on_silence(&mut self, now: Seconds) {
         self.silent = true;
-        self.losses.restart(now);
+        self.policer.silence();
+        self.delivery.restart(now);
         if let Phase::Start(train) = &mut self.phase {
             *train = train.after_silence();
         }
@@ -426,12 +455,15 @@ impl Controller for RelayRate {
     }
 
     fn permission(&mut self, now: Seconds, octets: f64, in_flight: f64) -> Permission {
+        // A train's tail may be lost.
+        self.advance_train(now, &[], &[]);
         if let Phase::Start(train) = &mut self.phase {
-            return if train.takes(octets, in_flight) {
-                Permission::Now
-            } else {
-                Permission::AfterAck
-            };
+            if train.takes(octets, in_flight) {
+                return Permission::Now;
+            }
+            return train
+                .over_at(self.round_trip.least)
+                .map_or(Permission::AfterAck, Permission::At);
         }
         if let Phase::Cruise { probe_at } = self.phase
             && now >= probe_at
@@ -439,7 +471,6 @@ impl Controller for RelayRate {
             let gain = 1.0 + (0.03 / self.round_trip.least.max(0.001)).clamp(0.06, 0.25);
             let position = self.position;
             self.phase = Phase::Probe(Excess { began_at: now, first_gain: gain, gain, position });
-            self.losses.restart(now);
         }
         if in_flight + octets > self.window() {
             return Permission::AfterAck;
@@ -450,10 +481,17 @@ impl Controller for RelayRate {
         if due <= now { Permission::Now } else { Permission::At(due) }
     }
 
+    fn chance(&self) -> f64 {
+        self.chance
+    }
+
     fn wants_ack_now(&self, octets: f64) -> bool {
         match &self.phase {
-            Phase::Start(train) => train.is_last(octets),
-            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => false,
+            Phase::Start(train) => train.is_tail(octets),
+            // A queue is to be known of before it is long, and the next step as soon as it is earned.
+            Phase::Grow(growth) => growth.wants_ack(self.growth_step(growth.gain())),
+            Phase::Probe(_) => octets > PROBE_ACK_S * self.rate,
+            Phase::Cruise { .. } => false,
         }
     }
 
@@ -476,7 +514,8 @@ impl Controller for RelayRate {
         match &self.phase {
             Phase::Start(train) => train.octets(),
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
-                let time = 1.25_f64.mul_add(self.round_trip.smoothed_raw, 0.1);
+                let slack = if matches!(self.phase, Phase::Grow(_)) { 0.3 } else { 0.1 };
+                let time = 1.25_f64.mul_add(self.round_trip.smoothed_raw, slack);
                 self.rate.mul_add(time, 2.0 * self.datagram_octets())
             }
         }

@@ -12,6 +12,8 @@ const SLOW_OCTETS_PER_S: f64 = 10_000.0;
 const FACTOR_SLOW: f64 = 1.5;
 /// The rate is looked at over at least this long, in seconds: a bucket is spent in time, not in round trips.
 const SLOW_TIME_S: f64 = 0.2;
+/// What is late by this much beyond half a round trip is lost, in seconds.
+const PATIENCE_S: f64 = 0.02;
 /// A train this short, in octets, is made of small datagrams: few large ones would not add up to it.
 const SMALL_DATAGRAMS_BELOW: f64 = 4800.0;
 /// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
@@ -28,7 +30,7 @@ pub(super) struct Train {
     lost: f64,
     /// The packets of the train have this number or a higher one.
     first: Option<u64>,
-    began_at: Seconds,
+    last_sent_at: Seconds,
     /// The next datagram did not fit any more.
     full: bool,
     /// There was nothing more to send.
@@ -62,7 +64,9 @@ impl Train {
     pub(super) fn sent(&mut self, packet: Sent) {
         if self.first.is_none() {
             self.first = Some(packet.number);
-            self.began_at = packet.now;
+        }
+        if !self.full {
+            self.last_sent_at = packet.now;
         }
         self.sent += packet.octets;
     }
@@ -82,9 +86,16 @@ impl Train {
         self.application_limited = self.sent > 0.0;
     }
 
-    /// Whether a datagram of `octets` ends the train, so that it should be acknowledged at once.
-    pub(super) fn is_last(&self, octets: f64) -> bool {
-        self.sent + 2.0 * octets > self.planned || self.application_limited
+    /// Whether a datagram of `octets` is one of the last two of the train, so that it should be
+    /// acknowledged at once: one of them or its acknowledgement may be lost.
+    pub(super) fn is_tail(&self, octets: f64) -> bool {
+        self.sent + 3.0 * octets > self.planned || self.application_limited
+    }
+
+    /// When what has not arrived yet is not waited for any longer, if anything arrived at all.
+    pub(super) fn over_at(&self, round_trip: f64) -> Option<Seconds> {
+        let is_out = self.full || self.application_limited;
+        (is_out && self.arrived > 0.0).then_some(self.last_sent_at + 1.5 * round_trip + PATIENCE_S)
     }
 
     /// How long the whole train may be, in octets.
@@ -112,7 +123,7 @@ impl Train {
         self.lost += octets_from(first, lost);
         let is_out = self.full || self.application_limited;
         let is_known = self.arrived + self.lost >= self.sent - 1.0;
-        let is_late = now > self.began_at + 3.0 * round_trip + 0.5;
+        let is_late = self.over_at(round_trip).is_some_and(|at| now >= at);
         if !is_out || !(is_known || is_late) || self.arrived <= 0.0 {
             return Verdict::Open;
         }

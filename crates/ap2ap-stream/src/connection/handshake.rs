@@ -26,7 +26,9 @@ use crate::wire::handshake::{
 use crate::wire::writer::Writer;
 
 /// The first message goes again after this long without an answer, then after ever longer times.
-const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(1000);
+const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(400);
+/// So many repeats come at the same pace: one may well be lost.
+const REPEATS_ALIKE: u32 = 3;
 const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
 
 /// Packets that overtake the answer are kept for it, up to this many.
@@ -42,7 +44,8 @@ const _: () = assert!(
 
 /// AP-14: how long a client waits after so many repeats.
 fn repeat_after(repeats: u32) -> Duration {
-    let grown = 1.5_f64.powi(i32::try_from(repeats).unwrap_or(9).min(9));
+    let later = repeats.saturating_sub(REPEATS_ALIKE);
+    let grown = 1.5_f64.powi(i32::try_from(later).unwrap_or(9).min(9));
     FIRST_REPEAT_AFTER.mul_f64(grown).min(FIRST_REPEAT_AFTER_MAX)
 }
 
@@ -214,6 +217,7 @@ impl Connection {
         writer.shrink_room(room.saturating_sub(padding));
         let mut frames = Vec::new();
         self.write_control(&mut writer, &mut frames);
+        self.write_streams(now, Class::Sparse, &mut writer, &mut frames);
         self.write_streams(now, Class::Bulk, &mut writer, &mut frames);
         for _ in 0..padding.min(writer.room()) {
             Frame::Padding.write(&mut writer);

@@ -6,7 +6,7 @@ use super::{CLOSES_MAX, Connection, State};
 use crate::congestion::{Permission, Sent};
 use crate::id::{PathId, StreamId};
 use crate::num;
-use crate::path::{DATAGRAM_MAX, PAYLOAD_MIN, Path};
+use crate::path::{COPIED_OCTETS_MAX, DATAGRAM_MAX, PAYLOAD_MIN, Path};
 use crate::protection::Place;
 use crate::recovery::received::Report;
 use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
@@ -135,7 +135,10 @@ impl Connection {
         }
         let header = Header { ack_now: contents.ack_now, ..header };
         let len = self.seal(index, (id_len, header), frames_len, buf)?;
-        self.note_sent(now, index, len, contents.frames);
+        if purpose == Purpose::Sparse {
+            self.plan_copies(index, len, &contents);
+        }
+        self.note_sent(now, index, len, contents);
         Some(len)
     }
 
@@ -417,7 +420,7 @@ impl Connection {
         now: Instant,
         index: usize,
         len: usize,
-        frames: Option<Vec<SentFrame>>,
+        Contents { frames, ack_now }: Contents,
     ) {
         let octets = num::len_u64(len);
         let seconds = self.clock.seconds(now);
@@ -430,8 +433,34 @@ impl Connection {
             path.asked.get_or_insert(now);
         }
         let number = path.sent.sent(now, octets, generation, frames);
+        if ack_now && is_tracked {
+            path.prompt = Some((number, now));
+        }
         let octets = num::to_f64(octets);
         path.controller.on_sent(Sent { now: seconds, number, octets, is_tracked });
+    }
+
+    /// What is small and somebody waits for goes again at once on a path that loses much.
+    fn plan_copies(&mut self, index: usize, len: usize, contents: &Contents) {
+        let Some(path) = self.paths.get_mut(index) else { return };
+        let frames = contents.frames.as_deref().unwrap_or_default();
+        let frames: Vec<SentFrame> = frames
+            .iter()
+            .filter(|frame| matches!(frame, SentFrame::Stream { .. }))
+            .cloned()
+            .collect();
+        if frames.is_empty() || num::len_u64(len) > COPIED_OCTETS_MAX {
+            path.copies = 0;
+            return;
+        }
+        path.copies = match path.copies {
+            0 => path.copies_wanted().saturating_add(1),
+            more => more,
+        };
+        path.copies = path.copies.saturating_sub(1);
+        if path.copies > 0 {
+            frames.iter().for_each(|frame| self.frame_lost(frame));
+        }
     }
 
     fn transmit_close(&mut self, now: Instant, index: usize, buf: &mut [u8]) -> Option<usize> {

@@ -79,6 +79,8 @@ pub(crate) struct Received {
     /// Decaying count of octets: about the octets of the last second.
     recent_octets: f64,
     recent_at: f64,
+    /// The share of the peer's packets that did not arrive, lately.
+    missing: f64,
 }
 
 /// The first acknowledgement of all waits for half of an average wait: an answer is likely to come
@@ -100,6 +102,7 @@ impl Default for Received {
             cost: num::to_f64(num::len_u64(ACK_OVERHEAD)),
             recent_octets: 0.0,
             recent_at: 0.0,
+            missing: 0.0,
         }
     }
 }
@@ -124,6 +127,7 @@ impl Received {
         asks: Asks,
     ) {
         let expected = self.expected();
+        self.note_missing(expected, number);
         self.seen.record(number);
         self.numbers.insert(number..=number);
         self.news_floors.note(number);
@@ -208,6 +212,26 @@ impl Received {
     fn average_wait(&self) -> Duration {
         let seconds = self.cost / (ACK_SHARE * self.recent_octets.max(1.0));
         num::seconds(seconds).clamp(WAIT_MIN, WAIT_MAX)
+    }
+
+    /// Octets a second that arrive, lately.
+    pub(crate) const fn rate(&self) -> f64 {
+        self.recent_octets
+    }
+
+    /// The share of the peer's packets that did not arrive, lately.
+    pub(crate) const fn missing(&self) -> f64 {
+        self.missing
+    }
+
+    fn note_missing(&mut self, expected: u64, number: u64) {
+        const WEIGHT: f64 = 1.0 / 50.0;
+        let skipped = number.saturating_sub(expected).min(8);
+        for _ in 0..skipped {
+            self.missing += WEIGHT * (1.0 - self.missing);
+        }
+        self.missing -= WEIGHT * if number < expected { 1.0 } else { self.missing };
+        self.missing = self.missing.max(0.0);
     }
 
     fn note_octets(&mut self, at: f64, octets: f64) {

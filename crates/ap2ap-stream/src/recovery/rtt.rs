@@ -62,8 +62,13 @@ impl RttEstimator {
 
     /// AP-116: a packet that asks for an answer and got none by now should be asked about again.
     pub(crate) fn probe_timeout(&self) -> Duration {
+        self.prompt_timeout() + self.held
+    }
+
+    /// The same where the packet asked for an answer at once (AP-43).
+    pub(crate) fn prompt_timeout(&self) -> Duration {
         let variation = (self.variation * 4).max(VARIATION_MIN);
-        self.net + variation + self.held + TIMER_ALLOWANCE
+        self.net + variation + TIMER_ALLOWANCE
     }
 
     pub(crate) fn least(&self) -> Duration {
