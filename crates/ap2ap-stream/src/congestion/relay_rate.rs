@@ -263,6 +263,9 @@ impl RelayRate {
             Verdict::Next(next) => *train = next,
             Verdict::TooMuch { rate } => {
                 self.rate = rate.max(RATE_MIN);
+                // The trains are over and judged: they are no debt.
+                self.pacer.leak(now, self.rate);
+                self.pacer.set(0.0);
                 self.enter_grow(now, 2.0);
             }
         }

@@ -31,6 +31,9 @@ pub(super) struct Train {
     /// The packets of the train have this number or a higher one.
     first: Option<u64>,
     last_sent_at: Seconds,
+    last_number: u64,
+    /// When one of the last two arrived.
+    tail_heard_at: Option<Seconds>,
     /// The next datagram did not fit any more.
     full: bool,
     /// There was nothing more to send.
@@ -67,6 +70,7 @@ impl Train {
         }
         if !self.full {
             self.last_sent_at = packet.now;
+            self.last_number = packet.number;
         }
         self.sent += packet.octets;
     }
@@ -95,7 +99,9 @@ impl Train {
     /// When what has not arrived yet is not waited for any longer, if anything arrived at all.
     pub(super) fn over_at(&self, round_trip: f64) -> Option<Seconds> {
         let is_out = self.full || self.application_limited;
-        (is_out && self.arrived > 0.0).then_some(self.last_sent_at + 1.5 * round_trip + PATIENCE_S)
+        let at_worst = self.last_sent_at + 1.5 * round_trip + PATIENCE_S;
+        let tail = self.tail_heard_at.map_or(at_worst, |at| at.min(at_worst) + PATIENCE_S);
+        (is_out && self.arrived > 0.0).then_some(tail.min(at_worst))
     }
 
     /// How long the whole train may be, in octets.
@@ -120,6 +126,9 @@ impl Train {
     ) -> Verdict {
         let Some(first) = self.first else { return Verdict::Open };
         self.arrived += octets_from(first, acked);
+        if self.full && acked.iter().any(|packet| packet.number + 1 >= self.last_number) {
+            self.tail_heard_at.get_or_insert(now);
+        }
         self.lost += octets_from(first, lost);
         let is_out = self.full || self.application_limited;
         let is_known = self.arrived + self.lost >= self.sent - 1.0;
