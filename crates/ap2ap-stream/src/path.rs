@@ -41,7 +41,7 @@ const ALLOWANCE_MIN_OCTETS: u64 = 1500;
 const UNRELIABLE: f64 = 0.01;
 const LOSSY: f64 = 0.09;
 /// ... but not below this rate, in octets a second: two requests a second and their copies take a tenth of it.
-const COPIES_RATE_MIN: f64 = 8000.0;
+const COPIES_RATE_MIN: f64 = 6000.0;
 /// ... and if they are no longer than this, in octets.
 pub(crate) const COPIED_OCTETS_MAX: u64 = 250;
 
@@ -236,8 +236,10 @@ impl Path {
     /// How many times over a small sparse packet goes: where chance takes many, its copies cost less than
     /// waiting for its loss to be found.
     pub(crate) fn copies_wanted(&self) -> u32 {
-        let guess = self.controller.window() / self.rtt.least().as_secs_f64();
-        let rate = self.controller.rate().unwrap_or_else(|| self.received.rate().max(guess));
+        // Who only answers never learns its own rate: what comes in says how thick the path is.
+        let least = self.rtt.least().as_secs_f64();
+        let known = self.controller.rate().unwrap_or_else(|| self.controller.window() / least);
+        let rate = known.max(self.received.rate());
         let chance = self.controller.chance().max(self.received.missing());
         match chance {
             _ if rate < COPIES_RATE_MIN => 0,

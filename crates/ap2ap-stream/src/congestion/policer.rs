@@ -154,6 +154,8 @@ struct Grid {
     weight: f64,
     arrived: f64,
     lost: f64,
+    /// The newest fates were losses, so many in a row.
+    losses_in_row: u32,
 }
 
 /// A policer that may be there.
@@ -191,7 +193,7 @@ impl Grid {
             cells.extend(buckets.chain([Kind::Window(None)]).map(|kind| Cell::new(rate, kind)));
             rate *= STEP;
         }
-        Self { lowest, highest, cells, now: None, weight: 1.0, arrived: 0.0, lost: 0.0 }
+        Self { lowest, highest, cells, now: None, weight: 1.0, arrived: 0.0, lost: 0.0, losses_in_row: 0 }
     }
 
     /// Whether the hypotheses are about rates around this one.
@@ -211,8 +213,17 @@ impl Grid {
                 if datagram.fate == Fate::Lost { &mut self.lost } else { &mut self.arrived };
             *count += self.weight;
         }
+        let opens = datagram.fate == Fate::Arrived && self.losses_in_row >= WINDOW_LOSSES;
+        self.losses_in_row = match datagram.fate {
+            Fate::Lost => self.losses_in_row.saturating_add(1),
+            Fate::Arrived => 0,
+            Fate::Open | Fate::Untold => self.losses_in_row,
+        };
         for cell in &mut self.cells {
             cell.refill(datagram.sent_at, elapsed);
+            if opens {
+                cell.open_window(datagram.sent_at);
+            }
             cell.take(datagram, self.weight);
         }
     }
@@ -249,6 +260,10 @@ impl Grid {
             sum >= QUANTILE * total
         })?;
         let (cell, rate) = (self.cells.get(best)?, self.cells.get(index)?.rate);
+        if cell.passed < PASSED_MIN * self.weight {
+            // Nothing passes at all: that tells no rate.
+            return None;
+        }
         let bucket = match cell.kind {
             Kind::Bucket(octets) => octets,
             Kind::Window(_) => cell.rate,
@@ -263,6 +278,8 @@ impl Grid {
     }
 }
 
+/// At least so many must have passed as predicted.
+const PASSED_MIN: f64 = 3.0;
 /// The rate is read above this share of what is likely.
 const QUANTILE: f64 = 0.75;
 
@@ -347,6 +364,14 @@ impl Cell {
         }
     }
 
+    /// So many were lost in a row and this one was not: if there are windows, one has just begun.
+    fn open_window(&mut self, now: Seconds) {
+        if let Kind::Window(began) = &mut self.kind {
+            *began = Some(now);
+            self.tokens = self.rate;
+        }
+    }
+
     /// What arrived had its tokens, however that was.
     fn was_wrong(&mut self, datagram: &Datagram, weight: f64) {
         match &mut self.kind {
@@ -372,6 +397,8 @@ impl Cell {
     }
 }
 
+/// Chance seldom takes so many in a row.
+const WINDOW_LOSSES: u32 = 4;
 /// A policer does what it should with this probability.
 const HIT: f64 = 0.97;
 const GREY_PENALTY: f64 = 0.7;

@@ -353,7 +353,8 @@ impl RelayRate {
             if matches!(self.phase, Phase::Probe(_)) {
                 self.space_probes(verdict.rate);
             }
-            self.enter_cruise(now, verdict.rate);
+            // A second without any tokens looks worse than it is.
+            self.enter_cruise(now, verdict.rate.max(self.rate / 4.0));
         }
         self.pacer.leak(now, self.pacing_rate());
         self.pacer.set(verdict.deficit);
@@ -367,7 +368,7 @@ impl RelayRate {
         if let Some(rate) = self.delivery.verdict(span)
             && rate < self.rate
         {
-            self.enter_cruise(now, rate);
+            self.enter_cruise(now, rate.max(self.rate / 4.0));
         }
     }
 

@@ -275,7 +275,7 @@ impl Connection {
         };
         let early = std::mem::take(&mut opening.early);
         let frames_sent = opening.first.take().map(|(_, frames)| frames).unwrap_or_default();
-        let repeated = opening.repeats > 0;
+        let repeats = opening.repeats;
         let (Ok(keys), Ok((header, frames))) = (
             handshake.into_protection(Side::Client),
             split_payload::<AnswerPayloadHeader>(&payload),
@@ -302,7 +302,8 @@ impl Connection {
         if let Some(path) = self.paths.get_mut(0) {
             path.ping_due = true;
             path.is_heard = true;
-            if !repeated {
+            path.received.suspect(repeats);
+            if repeats == 0 {
                 path.rtt.sample(now.saturating_duration_since(sent_at), Duration::ZERO);
             }
             first_path = Some(path.id);

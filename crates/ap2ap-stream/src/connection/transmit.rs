@@ -135,7 +135,7 @@ impl Connection {
         }
         let header = Header { ack_now: contents.ack_now, ..header };
         let len = self.seal(index, (id_len, header), frames_len, buf)?;
-        if purpose == Purpose::Sparse {
+        if matches!(purpose, Purpose::Sparse | Purpose::Probe) {
             self.plan_copies(index, len, &contents);
         }
         self.note_sent(now, index, len, contents);
@@ -243,6 +243,7 @@ impl Connection {
         let octets = num::to_f64(num::len_u64(writer.room()));
         let mut wants_ack_now = purpose == Purpose::Probe;
         if let Some(path) = self.paths.get_mut(index) {
+            wants_ack_now |= purpose == Purpose::Sparse && path.copies_wanted() > 0;
             wants_ack_now |= purpose == Purpose::Bulk && path.controller.wants_ack_now(octets);
             if std::mem::take(&mut path.ping_due) || purpose == Purpose::Probe {
                 Frame::Ping.write(writer);

@@ -24,6 +24,8 @@ const WAIT_MAX: Duration = Duration::from_millis(450);
 const ACK_SHARE: f64 = 0.035;
 /// An acknowledgement alone takes about this many octets beside its frame: header, tag, padding.
 const ACK_OVERHEAD: usize = 26;
+/// The share that is missing is that of about so many packets.
+const MISSING_OF: u64 = 50;
 /// At a gap it waits for this part of the usual time: the sender should know soon, but not at any
 /// price.
 const GAP_SHARE: u32 = 4;
@@ -224,13 +226,21 @@ impl Received {
         self.missing
     }
 
+    /// The handshake had to be repeated so often.
+    pub(crate) fn suspect(&mut self, repeats: u32) {
+        let repeats = f64::from(repeats.min(4));
+        self.missing = self.missing.max(repeats / (repeats + 6.0));
+    }
+
     fn note_missing(&mut self, expected: u64, number: u64) {
-        const WEIGHT: f64 = 1.0 / 50.0;
+        // Early on each packet says more.
+        let known = num::to_f64(expected.min(MISSING_OF));
+        let weight = 1.0 / (known + 8.0).min(num::to_f64(MISSING_OF));
         let skipped = number.saturating_sub(expected).min(8);
         for _ in 0..skipped {
-            self.missing += WEIGHT * (1.0 - self.missing);
+            self.missing += weight * (1.0 - self.missing);
         }
-        self.missing -= WEIGHT * if number < expected { 1.0 } else { self.missing };
+        self.missing -= weight * if number < expected { 1.0 } else { self.missing };
         self.missing = self.missing.max(0.0);
     }
 

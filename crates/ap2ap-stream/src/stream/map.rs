@@ -478,18 +478,19 @@ impl StreamMap {
         }
     }
 
-    /// A piece of a stream went out, past the pacer if it is sparse.
+    /// A piece of a stream went out, past the pacer if it is sparse. What goes again, as a copy or because
+    /// it was lost, was counted before.
     pub(crate) fn note_sent(&mut self, id: StreamId, piece: &Piece, class: Class, now: f64) {
         let octets = piece.range.end.saturating_sub(piece.range.start);
         let new = if piece.again { 0 } else { octets };
         self.credit.sent = self.credit.sent.saturating_add(new);
         if class == Class::Sparse {
-            self.sparse.add(octets, now);
+            self.sparse.add(new, now);
         }
         self.turn = self.turn.saturating_add(1);
         if let Some(entry) = self.open.get_mut(&id) {
             entry.served = self.turn;
-            entry.recent.add(octets, now);
+            entry.recent.add(new, now);
         }
     }
 
