@@ -112,6 +112,7 @@ impl Connection {
         (number, len, asks): (u64, usize, Asks),
     ) {
         let Some(path) = self.paths.get_mut(index) else { return };
+        path.received.pay_from(path.controller.rate());
         path.received.record(&self.clock, now, number, len, asks);
         if path.id == came_by {
             path.extend_limit(len);

@@ -19,8 +19,8 @@ const RANGES_KEPT_MAX: usize = 64;
 /// to ride on sooner; and at most, so that it leaves within a second or so.
 const WAIT_MIN: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_millis(450);
-/// Between these it waits as long as pays for it. Acknowledgements alone may take 3 % of what arrives
-/// (AP-72); this is more, for the time until something arrives at all comes on top of the wait.
+/// Between these it waits as long as pays for it. Acknowledgements alone may take 3 % of what arrives, and of
+/// what this end may send (AP-72); this is more, for the time until something arrives at all comes on top of the wait.
 const ACK_SHARE: f64 = 0.035;
 /// An acknowledgement alone takes about this many octets beside its frame: header, tag, padding.
 const ACK_OVERHEAD: usize = 26;
@@ -81,6 +81,8 @@ pub(crate) struct Received {
     /// Decaying count of octets: about the octets of the last second.
     recent_octets: f64,
     recent_at: f64,
+    /// What this end may send, in octets a second, if it knows.
+    own_rate: Option<f64>,
     /// The share of the peer's packets that did not arrive, lately.
     missing: f64,
 }
@@ -104,6 +106,7 @@ impl Default for Received {
             cost: num::to_f64(num::len_u64(ACK_OVERHEAD)),
             recent_octets: 0.0,
             recent_at: 0.0,
+            own_rate: None,
             missing: 0.0,
         }
     }
@@ -210,9 +213,15 @@ impl Received {
         Some(Report { ack, fresh })
     }
 
+    /// What this end may send, in octets a second: acknowledgements may not take more of that either.
+    pub(crate) const fn pay_from(&mut self, rate: Option<f64>) {
+        self.own_rate = rate;
+    }
+
     /// How long an acknowledgement waits on average.
     fn average_wait(&self) -> Duration {
-        let seconds = self.cost / (ACK_SHARE * self.recent_octets.max(1.0));
+        let affordable = self.own_rate.map_or(self.recent_octets, |own| own.min(self.recent_octets));
+        let seconds = self.cost / (ACK_SHARE * affordable.max(1.0));
         num::seconds(seconds).clamp(WAIT_MIN, WAIT_MAX)
     }
 
