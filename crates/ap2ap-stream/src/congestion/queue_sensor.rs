@@ -73,6 +73,9 @@ struct Run {
     arrived_at: Seconds,
     sent_at: Seconds,
     count: f64,
+    /// Octets and packets that arrived after the run's first, timed or not.
+    octets: f64,
+    packets: f64,
 }
 
 /// The least delay of the current and the last slot.
@@ -85,7 +88,12 @@ struct Base {
 
 impl QueueSensor {
     /// Takes an acknowledged packet, in the order of the numbers. `None`: it says nothing.
-    pub(super) fn read(&mut self, packet: &Outcome, care: Care) -> Option<Reading> {
+    /// Chance is known to take the share `chance` behind the queue.
+    pub(super) fn read(&mut self, packet: &Outcome, care: Care, chance: f64) -> Option<Reading> {
+        if let Some(run) = &mut self.run {
+            run.octets += packet.octets;
+            run.packets += 1.0;
+        }
         let arrived_at = packet.arrived_at?;
         let is_in_order = self
             .last
@@ -101,7 +109,7 @@ impl QueueSensor {
         self.follow_jitter(delay);
         let threshold = THRESHOLD_S + 3.0 * self.jitter;
         let queue = delay - base;
-        let slope = self.follow_run(packet, arrived_at, queue, threshold, care);
+        let slope = self.follow_run((packet, arrived_at), (queue, threshold), care, chance);
         self.last =
             Some(Last { number: packet.number, arrived_at, sent_at: packet.sent_at, queue });
         let queue = if queue > threshold { queue } else { 0.0 };
@@ -141,11 +149,10 @@ impl QueueSensor {
 
     fn follow_run(
         &mut self,
-        packet: &Outcome,
-        arrived_at: Seconds,
-        queue: f64,
-        threshold: f64,
+        (packet, arrived_at): (&Outcome, Seconds),
+        (queue, threshold): (f64, f64),
         care: Care,
+        chance: f64,
     ) -> Option<(f64, f64)> {
         if queue <= threshold {
             self.run = None;
@@ -163,6 +170,8 @@ impl QueueSensor {
                 arrived_at,
                 sent_at: packet.sent_at,
                 count: 1.0,
+                octets: 0.0,
+                packets: 0.0,
             });
             return None;
         };
@@ -178,7 +187,7 @@ impl QueueSensor {
         if !long_enough || !tells {
             return None;
         }
-        let rate = (packet.position - run.position) / span;
+        let rate = run.octets_served(packet.position - run.position, chance) / span;
         Some((rate, self.trust(span, run.count, care)))
     }
 
@@ -191,6 +200,19 @@ impl QueueSensor {
                 by_span.min(count / 3.0 + bonus).min(1.0)
             }
         }
+    }
+}
+
+impl Run {
+    /// Of so many octets sent, those that the queue took in: what chance loses was served before, but what is
+    /// lost beyond that never got in.
+    fn octets_served(&self, sent: f64, chance: f64) -> f64 {
+        const SCATTER: f64 = 2.5;
+        let missing = 1.0 - (self.octets / sent.max(1.0)).min(1.0);
+        let packets = self.packets / (1.0 - missing).max(0.01);
+        let scatter = (chance * (1.0 - chance) / packets.max(1.0)).sqrt();
+        let is_overflow = missing > chance + SCATTER * (scatter + 1.0 / packets.max(1.0));
+        if is_overflow { sent * (1.0 - missing) / (1.0 - chance) } else { sent }
     }
 }
 
@@ -239,7 +261,7 @@ mod tests {
         let mut sensor = QueueSensor::default();
         let packets = through_queue(3000.0, 300.0, 0.05, 40);
         let readings: Vec<Reading> =
-            packets.iter().filter_map(|packet| sensor.read(packet, Care::Fine)).collect();
+            packets.iter().filter_map(|packet| sensor.read(packet, Care::Fine, 0.0)).collect();
         let (rate, trust) = readings.last().unwrap().slope.unwrap();
         assert!((rate / 3000.0 - 1.0).abs() < 0.001, "{rate}");
         assert!(trust > 0.99);
@@ -249,7 +271,7 @@ mod tests {
     fn no_queue_no_reading() {
         let mut sensor = QueueSensor::default();
         for packet in through_queue(3000.0, 300.0, 0.11, 40) {
-            let reading = sensor.read(&packet, Care::Fine).unwrap();
+            let reading = sensor.read(&packet, Care::Fine, 0.0).unwrap();
             assert_eq!((reading.queue, reading.slope), (0.0, None));
         }
     }
@@ -260,7 +282,7 @@ mod tests {
         let mut rate = None;
         for packet in through_queue(3000.0, 300.0, 0.05, 60) {
             if packet.number % 3 != 1 {
-                let reading = sensor.read(&packet, Care::Fine);
+                let reading = sensor.read(&packet, Care::Fine, 0.0);
                 rate = reading.and_then(|reading| reading.slope).or(rate);
             }
         }

@@ -322,10 +322,9 @@ impl RelayRate {
     /// Says whether what was lost was a policer's doing, and then goes as fast as that one lets.
     fn judge_losses(&mut self, now: Seconds) {
         let round_trip = self.round_trip.least;
-        let is_overflow = self.queue_seen_at.is_some_and(|at| now - at < 2.0 * round_trip);
         let is_cruise = matches!(self.phase, Phase::Cruise { .. });
         let is_early = is_cruise && now - self.judged_at < 0.1 * round_trip;
-        if matches!(self.phase, Phase::Start(_)) || is_overflow || is_early {
+        if matches!(self.phase, Phase::Start(_)) || self.may_overflow(now) || is_early {
             return;
         }
         self.judged_at = now;
@@ -372,8 +371,14 @@ impl RelayRate {
         }
     }
 
-    fn note_chance(&mut self, is_lost: bool) {
-        if !self.is_policed && !matches!(self.phase, Phase::Start(_)) {
+    /// Whether a queue was seen so lately that what is lost may be its overflow.
+    fn may_overflow(&self, now: Seconds) -> bool {
+        self.queue_seen_at.is_some_and(|at| now - at < 2.0 * self.round_trip.least)
+    }
+
+    fn note_chance(&mut self, now: Seconds, is_lost: bool) {
+        let may_overflow = self.may_overflow(now);
+        if !self.is_policed && !may_overflow && !matches!(self.phase, Phase::Start(_)) {
             let share = if is_lost { 1.0 } else { 0.0 };
             self.chance += CHANCE_WEIGHT * (share - self.chance);
         }
@@ -407,12 +412,12 @@ impl Controller for RelayRate {
         for packet in acked {
             self.policer.arrived(packet);
             self.delivery.take(packet, true);
-            self.note_chance(false);
+            self.note_chance(now, false);
             let care = match self.phase {
                 Phase::Start(_) => Care::Rough,
                 Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => Care::Fine,
             };
-            if let Some(reading) = self.sensor.read(packet, care) {
+            if let Some(reading) = self.sensor.read(packet, care, self.chance) {
                 self.on_reading(now, packet, &reading);
             }
         }
@@ -429,7 +434,7 @@ impl Controller for RelayRate {
         for packet in lost {
             self.policer.lost(packet);
             self.delivery.take(packet, false);
-            self.note_chance(true);
+            self.note_chance(now, true);
         }
         self.advance_train(now, &[], lost);
         self.judge_losses(now);

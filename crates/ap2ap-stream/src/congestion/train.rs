@@ -34,6 +34,8 @@ pub(super) struct Train {
     last_number: u64,
     /// When one of the last two arrived.
     tail_heard_at: Option<Seconds>,
+    /// Half of the one before was lost.
+    is_second_try: bool,
     /// The next datagram did not fit any more.
     full: bool,
     /// There was nothing more to send.
@@ -142,12 +144,14 @@ impl Train {
         } else {
             (1.0 + OVERSHOOT_S / round_trip).clamp(2.0, 4.0)
         };
-        if self.sent > 3000.0 && self.arrived < self.sent / 2.0 {
+        let is_half_lost = self.arrived < self.sent / 2.0;
+        if is_half_lost && (self.sent > 3000.0 || self.is_second_try) {
             let octets = self.arrived.max(self.sent / (2.0 * factor));
             return Verdict::TooMuch { rate: octets / round_trip };
         }
         let earned = factor * self.sent.min(1.35 * self.arrived);
-        Verdict::Next(Self::of(earned.max(self.planned)))
+        let next = Self::of(earned.max(self.planned));
+        Verdict::Next(Self { is_second_try: is_half_lost, ..next })
     }
 
     fn of(planned: f64) -> Self {
