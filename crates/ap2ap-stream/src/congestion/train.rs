@@ -14,6 +14,8 @@ const FACTOR_SLOW: f64 = 1.5;
 const SLOW_TIME_S: f64 = 0.2;
 /// What is late by this much beyond half a round trip is lost, in seconds.
 const PATIENCE_S: f64 = 0.02;
+/// Where a short train does not pass, what did was gathered over about this long, in seconds.
+const GATHERED_S: f64 = 0.3;
 /// A train this short, in octets, is made of small datagrams: few large ones would not add up to it.
 const SMALL_DATAGRAMS_BELOW: f64 = 4800.0;
 /// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
@@ -63,7 +65,8 @@ impl Train {
 
     /// The train to try after a silence: what is known of the path may not hold any more.
     pub(super) fn after_silence(&self) -> Self {
-        Self::of(FIRST_TRAIN_OCTETS.max(self.planned / 2.0))
+        let is_second_try = self.is_second_try || self.sent > 0.0;
+        Self { is_second_try, ..Self::of(FIRST_TRAIN_OCTETS.max(self.planned / 2.0)) }
     }
 
     pub(super) fn sent(&mut self, packet: Sent) {
@@ -83,7 +86,7 @@ impl Train {
         self.full = self.sent + octets > self.planned.max(octets);
         if in_flight <= 0.0 && self.full {
             // All of it was swallowed by a silence: the next one begins, now and not when asked again.
-            *self = Self::of(self.planned);
+            *self = Self { is_second_try: true, ..Self::of(self.planned) };
         }
         !self.full
     }
@@ -147,7 +150,9 @@ impl Train {
         let is_half_lost = self.arrived < self.sent / 2.0;
         if is_half_lost && (self.sent > 3000.0 || self.is_second_try) {
             let octets = self.arrived.max(self.sent / (2.0 * factor));
-            return Verdict::TooMuch { rate: octets / round_trip };
+            // A short train says what a bucket had gathered, and that takes its time.
+            let time = if self.sent > 3000.0 { round_trip } else { round_trip.max(GATHERED_S) };
+            return Verdict::TooMuch { rate: octets / time };
         }
         let earned = factor * self.sent.min(1.35 * self.arrived);
         let next = Self::of(earned.max(self.planned));
