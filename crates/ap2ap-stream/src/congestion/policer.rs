@@ -193,7 +193,16 @@ impl Grid {
             cells.extend(buckets.chain([Kind::Window(None)]).map(|kind| Cell::new(rate, kind)));
             rate *= STEP;
         }
-        Self { lowest, highest, cells, now: None, weight: 1.0, arrived: 0.0, lost: 0.0, losses_in_row: 0 }
+        Self {
+            lowest,
+            highest,
+            cells,
+            now: None,
+            weight: 1.0,
+            arrived: 0.0,
+            lost: 0.0,
+            losses_in_row: 0,
+        }
     }
 
     /// Whether the hypotheses are about rates around this one.

@@ -220,7 +220,8 @@ impl Received {
 
     /// How long an acknowledgement waits on average.
     fn average_wait(&self) -> Duration {
-        let affordable = self.own_rate.map_or(self.recent_octets, |own| own.min(self.recent_octets));
+        let affordable =
+            self.own_rate.map_or(self.recent_octets, |own| own.min(self.recent_octets));
         let seconds = self.cost / (ACK_SHARE * affordable.max(1.0));
         num::seconds(seconds).clamp(WAIT_MIN, WAIT_MAX)
     }
