@@ -282,10 +282,26 @@ mod tests {
         let mut rate = None;
         for packet in through_queue(3000.0, 300.0, 0.05, 60) {
             if packet.number % 3 != 1 {
-                let reading = sensor.read(&packet, Care::Fine, 0.0);
+                let reading = sensor.read(&packet, Care::Fine, 1.0 / 3.0);
                 rate = reading.and_then(|reading| reading.slope).or(rate);
             }
         }
         assert!((rate.unwrap().0 / 3000.0 - 1.0).abs() < 0.001);
+    }
+
+    /// Of what does not fit the queue nothing was served: the arrivals are the rate, not what was sent.
+    #[test]
+    fn a_queue_that_overflows_is_no_faster_relay() {
+        let mut sensor = QueueSensor::default();
+        let mut packets = through_queue(3000.0, 300.0, 0.1, 60);
+        let rate = packets.iter_mut().filter_map(|packet| {
+            // Twice as much was sent; every second one found the queue full.
+            packet.number *= 2;
+            packet.position *= 2.0;
+            packet.arrived_at = packet.arrived_at.map(|at| at + 0.001 * packet.number as f64);
+            sensor.read(packet, Care::Fine, 0.01)?.slope
+        });
+        let (rate, _) = rate.last().unwrap();
+        assert!((rate / 3000.0 - 1.0).abs() < 0.05, "{rate}");
     }
 }
