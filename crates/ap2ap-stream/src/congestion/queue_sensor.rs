@@ -22,6 +22,14 @@ const BASE_SLOT_S: f64 = 5.0;
 /// large ones by size / rate, and that is no queue.
 const LARGE_OCTETS: f64 = 600.0;
 
+/// What is smaller is not bulk; and a full datagram is larger by about so much than a small one, in octets.
+const SPARSE_OCTETS: f64 = 250.0;
+const SIZE_DIFFERENCE: f64 = 900.0;
+/// A datagram that is sooner than any lately by more than this, in seconds, took another path.
+const SOONER_S: f64 = 0.01;
+/// Where that takes less than this, in seconds, nobody minds.
+const SERIAL_MIN_S: f64 = 0.01;
+
 /// A queue shorter than this in time is not told from noise.
 const THRESHOLD_S: f64 = 0.002;
 
@@ -48,11 +56,24 @@ pub(super) enum Care {
     Fine,
 }
 
+/// What is known of a path beside what its queue tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// The share that chance takes behind the queue.
+    pub(super) chance: f64,
+    /// The rate so far, in octets a second; 0 if there is none.
+    pub(super) rate: f64,
+}
+
 /// The sensor's memory of one path.
 #[derive(Clone, Debug, Default)]
 pub(super) struct QueueSensor {
     small: Base,
     large: Base,
+    /// The relay sends octet by octet, so that a datagram takes the longer the larger it is. What it takes
+    /// itself is no queue, and not counted here.
+    is_serial: bool,
+    serial: Base,
     jitter: f64,
     last: Option<Last>,
     delays: [Option<f64>; 2],
@@ -88,8 +109,7 @@ struct Base {
 
 impl QueueSensor {
     /// Takes an acknowledged packet, in the order of the numbers. `None`: it says nothing.
-    /// Chance is known to take the share `chance` behind the queue.
-    pub(super) fn read(&mut self, packet: &Outcome, care: Care, chance: f64) -> Option<Reading> {
+    pub(super) fn read(&mut self, packet: &Outcome, care: Care, known: Known) -> Option<Reading> {
         if let Some(run) = &mut self.run {
             run.octets += packet.octets;
             run.packets += 1.0;
@@ -106,10 +126,29 @@ impl QueueSensor {
         let before = self.base_mut(packet.octets).least();
         let base = self.base_mut(packet.octets).update(packet.sent_at, delay);
         let sooner = before.map_or(0.0, |before| (before - delay).max(0.0));
+        if sooner > SOONER_S {
+            // The path has changed: nothing else can be told yet.
+            self.interrupt();
+            return Some(Reading {
+                queue: 0.0,
+                sooner,
+                delay,
+                slope: None,
+                threshold: THRESHOLD_S,
+            });
+        }
+        self.follow_serial(known.rate);
+        let own = if self.is_serial { packet.octets / known.rate } else { 0.0 };
+        if self.is_serial && packet.octets < SPARSE_OCTETS {
+            // It waited for the one datagram before it.
+            return None;
+        }
+        let base =
+            if self.is_serial { self.serial.update(packet.sent_at, delay - own) } else { base };
         self.follow_jitter(delay);
         let threshold = THRESHOLD_S + 3.0 * self.jitter;
-        let queue = delay - base;
-        let slope = self.follow_run((packet, arrived_at), (queue, threshold), care, chance);
+        let queue = delay - own - base;
+        let slope = self.follow_run((packet, arrived_at), (queue, threshold), care, known.chance);
         self.last =
             Some(Last { number: packet.number, arrived_at, sent_at: packet.sent_at, queue });
         let queue = if queue > threshold { queue } else { 0.0 };
@@ -122,7 +161,29 @@ impl QueueSensor {
             base.current = base.current.map(|_| delay);
             base.previous = None;
         }
+        self.is_serial = false;
         self.run = None;
+    }
+
+    /// Whether the relay sends octet by octet.
+    pub(super) const fn is_serial(&self) -> bool {
+        self.is_serial
+    }
+
+    /// Where large datagrams always take longer by what their octets do, the relay sends octet by octet.
+    fn follow_serial(&mut self, rate: f64) {
+        let (Some(small), Some(large)) = (self.small.least(), self.large.least()) else { return };
+        if rate <= 0.0 {
+            return;
+        }
+        let expected = SIZE_DIFFERENCE / rate;
+        let share = if self.is_serial { 0.3 } else { 0.5 };
+        let is_serial = expected > SERIAL_MIN_S && large - small > share * expected;
+        if is_serial != self.is_serial {
+            self.is_serial = is_serial;
+            self.serial = Base::default();
+            self.run = None;
+        }
     }
 
     /// What arrives next says nothing about what came before.
@@ -260,8 +321,10 @@ mod tests {
     fn the_slope_of_a_busy_run_is_the_relay_s_rate() {
         let mut sensor = QueueSensor::default();
         let packets = through_queue(3000.0, 300.0, 0.05, 40);
-        let readings: Vec<Reading> =
-            packets.iter().filter_map(|packet| sensor.read(packet, Care::Fine, 0.0)).collect();
+        let readings: Vec<Reading> = packets
+            .iter()
+            .filter_map(|packet| sensor.read(packet, Care::Fine, Known::default()))
+            .collect();
         let (rate, trust) = readings.last().unwrap().slope.unwrap();
         assert!((rate / 3000.0 - 1.0).abs() < 0.001, "{rate}");
         assert!(trust > 0.99);
@@ -271,7 +334,7 @@ mod tests {
     fn no_queue_no_reading() {
         let mut sensor = QueueSensor::default();
         for packet in through_queue(3000.0, 300.0, 0.11, 40) {
-            let reading = sensor.read(&packet, Care::Fine, 0.0).unwrap();
+            let reading = sensor.read(&packet, Care::Fine, Known::default()).unwrap();
             assert_eq!((reading.queue, reading.slope), (0.0, None));
         }
     }
@@ -282,7 +345,8 @@ mod tests {
         let mut rate = None;
         for packet in through_queue(3000.0, 300.0, 0.05, 60) {
             if packet.number % 3 != 1 {
-                let reading = sensor.read(&packet, Care::Fine, 1.0 / 3.0);
+                let reading =
+                    sensor.read(&packet, Care::Fine, Known { chance: 1.0 / 3.0, rate: 0.0 });
                 rate = reading.and_then(|reading| reading.slope).or(rate);
             }
         }
@@ -299,7 +363,7 @@ mod tests {
             packet.number *= 2;
             packet.position *= 2.0;
             packet.arrived_at = packet.arrived_at.map(|at| at + 0.001 * packet.number as f64);
-            sensor.read(packet, Care::Fine, 0.01)?.slope
+            sensor.read(packet, Care::Fine, Known { chance: 0.01, rate: 0.0 })?.slope
         });
         let (rate, _) = rate.last().unwrap();
         assert!((rate / 3000.0 - 1.0).abs() < 0.05, "{rate}");

@@ -29,7 +29,7 @@ use super::delivery::Delivery;
 use super::growth::Growth;
 use super::pacer::Pacer;
 use super::policer::Policer;
-use super::queue_sensor::{Care, QueueSensor, Reading};
+use super::queue_sensor::{Care, Known, QueueSensor, Reading};
 use super::train::{DATAGRAM_MAX_OCTETS, DATAGRAM_MIN_OCTETS, Train, Verdict, datagram_octets};
 use super::{Controller, Outcome, Permission, RoundTrip, Seconds, Sent};
 
@@ -46,6 +46,10 @@ const PROBE_QUEUE_S: f64 = 0.05;
 /// A probe's datagrams are acknowledged at once where one takes the relay longer than this, in seconds:
 /// acknowledgements are rare there.
 const PROBE_ACK_S: f64 = 0.02;
+/// A datagram takes the relay this long, in seconds: where requests wait for it, and where none does.
+const DATAGRAM_S: (f64, f64) = (0.06, 0.4);
+/// Requests are expected for so long after the last one, in seconds.
+const SPARSE_FOR_S: f64 = 3.0;
 /// A loss changes the share that chance is taken for by this weight.
 const CHANCE_WEIGHT: f64 = 0.01;
 /// Where chance takes less than this, a drop needs no second reason.
@@ -73,6 +77,9 @@ pub(crate) struct RelayRate {
     rate_at_run_start: f64,
     drain: Option<Drain>,
     queue_seen_at: Option<Seconds>,
+    /// When a packet left last, and a small one that is no bulk.
+    sent_at: Seconds,
+    sparse_at: Option<Seconds>,
     /// When drops were judged last, and when they last lowered a rate that fitted them.
     judged_at: Seconds,
     nudged_at: Seconds,
@@ -131,6 +138,8 @@ impl RelayRate {
             rate_at_run_start: 0.0,
             drain: None,
             queue_seen_at: None,
+            sent_at: 0.0,
+            sparse_at: None,
             judged_at: 0.0,
             nudged_at: 0.0,
             silent: false,
@@ -174,6 +183,12 @@ impl RelayRate {
         };
     }
 
+    /// Whether a large datagram makes requests wait: the relay sends it octet by octet, and there are requests.
+    fn is_in_the_way(&self) -> bool {
+        let is_recent = |at: Seconds| self.sent_at - at < SPARSE_FOR_S;
+        self.sensor.is_serial() && self.sparse_at.is_some_and(is_recent)
+    }
+
     // ---- queues
 
     /// Waits out a queue that a packet saw, and lets the bucket fill up behind it.
@@ -198,6 +213,7 @@ impl RelayRate {
         if matches!(self.phase, Phase::Cruise { .. })
             && reading.sooner > (0.15 * self.round_trip.least).max(0.01)
         {
+            self.sensor.rebase(reading.delay);
             self.enter_grow(now, 1.5);
             return;
         }
@@ -391,6 +407,10 @@ impl Controller for RelayRate {
         self.position += sent.octets;
         self.pacer.leak(sent.now, rate);
         self.pacer.add(sent.octets);
+        self.sent_at = sent.now;
+        if sent.is_tracked && sent.octets < DATAGRAM_MIN_OCTETS - 50.0 {
+            self.sparse_at = Some(sent.now);
+        }
         let is_start = matches!(self.phase, Phase::Start(_));
         self.policer.sent(sent, !is_start);
         if let Phase::Start(train) = &mut self.phase
@@ -413,11 +433,12 @@ impl Controller for RelayRate {
             self.policer.arrived(packet);
             self.delivery.take(packet, true);
             self.note_chance(now, false);
+            let known = Known { chance: self.chance, rate: self.rate };
             let care = match self.phase {
                 Phase::Start(_) => Care::Rough,
                 Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => Care::Fine,
             };
-            if let Some(reading) = self.sensor.read(packet, care, self.chance) {
+            if let Some(reading) = self.sensor.read(packet, care, known) {
                 self.on_reading(now, packet, &reading);
             }
         }
@@ -508,7 +529,13 @@ impl Controller for RelayRate {
         match &self.phase {
             Phase::Start(train) => train.datagram_octets(self.round_trip.least),
             Phase::Grow(_) => datagram_octets(self.rate, 0.04),
-            Phase::Cruise { .. } | Phase::Probe(_) => datagram_octets(self.rate, 0.4),
+            Phase::Probe(_) if !self.is_in_the_way() => {
+                datagram_octets(self.rate, DATAGRAM_S.1 / 2.0)
+            }
+            Phase::Cruise { .. } | Phase::Probe(_) => {
+                let time = if self.is_in_the_way() { DATAGRAM_S.0 } else { DATAGRAM_S.1 };
+                datagram_octets(self.rate, time)
+            }
         }
     }
 

@@ -147,7 +147,8 @@ impl Train {
         } else {
             (1.0 + OVERSHOOT_S / round_trip).clamp(2.0, 4.0)
         };
-        let is_half_lost = self.arrived < self.sent / 2.0;
+        // Who sends little learns little: a few small packets that are late are no train.
+        let is_half_lost = self.full && self.arrived < self.sent / 2.0;
         if is_half_lost && (self.sent > 3000.0 || self.is_second_try) {
             let octets = self.arrived.max(self.sent / (2.0 * factor));
             // A short train says what a bucket had gathered, and that takes its time.

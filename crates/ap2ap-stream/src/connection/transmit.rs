@@ -243,8 +243,8 @@ impl Connection {
         let octets = num::to_f64(num::len_u64(writer.room()));
         let mut wants_ack_now = purpose == Purpose::Probe;
         if let Some(path) = self.paths.get_mut(index) {
-            // The last copy, so that what became of all is told at once.
-            wants_ack_now |= purpose == Purpose::Sparse && path.copies == 1;
+            // Copies, so that what became of all is told at once.
+            wants_ack_now |= purpose == Purpose::Sparse && path.copies > 0;
             wants_ack_now |= purpose == Purpose::Bulk && path.controller.wants_ack_now(octets);
             if std::mem::take(&mut path.ping_due) || purpose == Purpose::Probe {
                 Frame::Ping.write(writer);
