@@ -155,7 +155,7 @@ fn throttled(start: Instant) -> impl FnMut(usize, &[u8], Instant) -> Fate {
 /// the reserve; a flood of large ones takes no more than that, and no queue grows.
 #[test]
 fn they_go_before_bulk_and_neither_starves_the_other() {
-    for (len, every_ms, least_share) in [(20, 50, 0.4), (900, 20, 0.5)] {
+    for (len, every_ms, least_share) in [(20, 50, 0.4), (900, 20, 0.45)] {
         let mut duo = Duo::connected();
         let mut relay = throttled(duo.now);
         let id = duo.client.open();

@@ -108,13 +108,20 @@ impl Policer {
     }
 
     /// What the fates say, at a present rate of `rate`; `None`: chance explains them as well.
-    pub(super) fn verdict(&mut self, rate: f64) -> Option<Verdict> {
+    pub(super) fn verdict(&mut self, now: Seconds, rate: f64) -> Option<Verdict> {
         if self.grid.as_ref().is_none_or(|grid| !grid.covers(rate)) {
             self.grid = Some(Box::new(Grid::around(rate)));
             self.seen = 0;
         }
         self.take_known();
-        self.grid.as_ref()?.verdict()
+        let grid = self.grid.as_ref()?;
+        let verdict = grid.verdict()?;
+        // What it lacked when the newest known datagram was sent has been filled up since, and used.
+        let under_way: f64 = self.datagrams.iter().skip(self.seen).map(|it| it.octets).sum();
+        let elapsed = grid.now.map_or(0.0, |at| now - at);
+        let deficit = verdict.deficit + under_way - verdict.rate * elapsed;
+        let most = verdict.bucket.min(verdict.rate);
+        Some(Verdict { deficit: deficit.clamp(0.0, most), ..verdict })
     }
 
     fn resolve(&mut self, number: u64, fate: Fate) {

@@ -344,7 +344,7 @@ impl RelayRate {
             return;
         }
         self.judged_at = now;
-        let Some(verdict) = self.policer.verdict(self.rate) else {
+        let Some(verdict) = self.policer.verdict(now, self.rate) else {
             if std::mem::take(&mut self.is_policed) {
                 self.enter_grow(now, 1.5);
             }
@@ -485,6 +485,11 @@ impl Controller for RelayRate {
     }
 
     fn permission(&mut self, now: Seconds, octets: f64, in_flight: f64) -> Permission {
+        if let Phase::Start(train) = &mut self.phase
+            && train.takes(octets, in_flight)
+        {
+            return Permission::Now;
+        }
         // A train's tail may be lost.
         self.advance_train(now, &[], &[]);
         if let Phase::Start(train) = &mut self.phase {
@@ -502,6 +507,8 @@ impl Controller for RelayRate {
             let position = self.position;
             self.phase = Phase::Probe(Excess { began_at: now, first_gain: gain, gain, position });
         }
+        // The phase may have changed just now, and with it what a datagram is.
+        let octets = octets.min(self.datagram_octets());
         if in_flight + octets > self.window() {
             return Permission::AfterAck;
         }

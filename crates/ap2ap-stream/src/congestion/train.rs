@@ -16,6 +16,8 @@ const SLOW_TIME_S: f64 = 0.2;
 const PATIENCE_S: f64 = 0.02;
 /// Where a short train does not pass, what did was gathered over about this long, in seconds.
 const GATHERED_S: f64 = 0.3;
+/// A timer may fire this much early, in seconds: instants are told in whole nanoseconds.
+const ROUNDING_S: f64 = 1e-6;
 /// A train this short, in octets, is made of small datagrams: few large ones would not add up to it.
 const SMALL_DATAGRAMS_BELOW: f64 = 4800.0;
 /// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
@@ -137,7 +139,7 @@ impl Train {
         self.lost += octets_from(first, lost);
         let is_out = self.full || self.application_limited;
         let is_known = self.arrived + self.lost >= self.sent - 1.0;
-        let is_late = self.over_at(round_trip).is_some_and(|at| now >= at);
+        let is_late = self.over_at(round_trip).is_some_and(|at| now + ROUNDING_S >= at);
         if !is_out || !(is_known || is_late) || self.arrived <= 0.0 {
             return Verdict::Open;
         }
