@@ -3,6 +3,7 @@
 //! Everything here runs in virtual time: the same seed gives the same figures, octet for octet.
 
 pub mod endpoint;
+pub mod lines;
 pub mod run;
 
 pub use endpoint::{Endpoint, Handler, Ping};

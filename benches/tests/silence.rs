@@ -78,9 +78,9 @@ fn acknowledgements_alone_have_no_usual_size_and_no_period() {
                 *enough += 1;
                 assert!(usual_size <= 0.25, "{name} {load:?} {who}: one size in {usual_size}");
                 assert!(variation >= 0.5, "{name} {load:?} {who}: a variation of {variation}");
-                // AP-72: whatever they cost, there may be one a second. Where much is lost the copies of
-                // each sparse packet ask for one at once (AP-43).
-                let cost_max = if name == "S9" { 0.055 } else { 0.033 };
+                // AP-72: whatever they cost, there may be one a second. Where much is lost the last copy of
+                // each sparse packet asks for one at once (AP-43), and so does the end of a probe.
+                let cost_max = if name == "S9" { 0.045 } else { 0.039 };
                 assert!(
                     rate <= 1.0 || cost <= cost_max,
                     "{name} {load:?} {who}: acknowledgements cost {cost}"

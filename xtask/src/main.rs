@@ -1,8 +1,9 @@
-//! The chores of the project: `cargo xtask tidy`, `spec`, `test`, `tor-net`, `dist`.
+//! The chores of the project: `cargo xtask tidy`, `spec`, `test`, `report`, `tor-net`, `dist`.
 #![expect(clippy::print_stdout, reason = "telling the developer is what chores are for")]
 
 mod dist;
 mod layers;
+mod report;
 mod spec;
 mod test;
 mod tidy;
@@ -44,6 +45,15 @@ enum Chore {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Measure the transport over every relay, in virtual time, and write docs/measurements.md
+    Report {
+        /// Every figure, and for each one that something is asked of whether it is met
+        #[arg(long, value_name = "FILE", conflicts_with = "check")]
+        json: Option<PathBuf>,
+        /// Write nothing; fail where a figure is worse than it was, with few seeds
+        #[arg(long)]
+        check: bool,
+    },
     /// Run everything that tells whether the project works
     Test {
         /// Also what takes long: ignored tests, eight times the cases per property, every bench once
@@ -65,6 +75,7 @@ fn main() -> Result<ExitCode> {
         Chore::Spec => spec::run(&root)?,
         Chore::TorNet { words } => return tor_net::pass_on(&root, &words),
         Chore::Dist { out } => dist::run(&root, out)?,
+        Chore::Report { json, check } => report::run(&root, json, check)?,
         Chore::Test { all } => {
             test::run(&root, if all { test::Extent::All } else { test::Extent::Usual })?
         }

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::tor_net::{self, Profile};
-use crate::{Outcome, layers, spec, tidy, tree};
+use crate::{Outcome, layers, report, spec, tidy, tree};
 use stage::{Run, Stages};
 
 /// How much to run.
@@ -42,6 +42,7 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<Outcome> {
         let name = example.strip_prefix(root).unwrap_or(&example).display().to_string();
         stages.run(&name, || stage::command(&mut run_example(root, &example)))?;
     }
+    stages.run("figures", || report::run(root, None, true).map(Run::from))?;
     let (profile, words) = match extent {
         Extent::Usual => (Profile::Dev, TOR_ONCE),
         Extent::All => (Profile::Release, TOR_OFTEN),

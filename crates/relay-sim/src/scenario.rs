@@ -27,8 +27,25 @@ pub struct Scenario {
 
 /// All scenarios, in order: S1 to S10, then variants of S1 and a relay as coturn throttles. Where
 /// the measured ones do not say, we chose: the queue of S10, and the queues of the variants.
-pub const NAMES: [&str; 13] =
-    ["S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S500", "window", "asymmetric"];
+pub const NAMES: [&str; 17] = [
+    "S1",
+    "S2",
+    "S3",
+    "S4",
+    "S5",
+    "S6",
+    "S7",
+    "S8",
+    "S9",
+    "S10",
+    "S500",
+    "window",
+    "asymmetric",
+    "serial",
+    "deep",
+    "pausing",
+    "bursty",
+];
 
 /// The scenario of this name.
 ///
@@ -54,7 +71,11 @@ pub fn by_name(name: &str) -> Option<Scenario> {
             alike("S9", "256 KB/s, 200 ms, 20 % loss", lossy(shaped(256_000, 200, 128_000), 0.2))
         }
         "S10" => alike("S10", "64 KB/s, 120 ms, 2 % loss, 5 % late, 1 % twice", unruly()),
-        "S500" => alike("S500", "500 B/s shaper, 200 ms", shaped(500, 200, 16_000)),
+        "S500" => alike("S500", "500 B/s shaper, 200 ms", shaped(500, 200, 8_000)),
+        "serial" => alike("serial", "3 KB/s octet by octet, 200 ms", with_bucket(1)),
+        "deep" => alike("deep", "3 KB/s behind a bucket of 20 KB, 200 ms", with_bucket(20_000)),
+        "pausing" => alike("pausing", "8 KB/s read in bursts, 200 ms", pausing()),
+        "bursty" => alike("bursty", "64 KB/s, 150 ms, 5 % loss in bursts", bursty()),
         "window" => alike("window", "64 KB/s in each second, 100 ms", windowed()),
         "asymmetric" => Scenario {
             name: "asymmetric",
@@ -108,6 +129,25 @@ fn policed() -> LinkSpec {
         delay: Duration::from_millis(100),
         ..LinkSpec::default()
     }
+}
+
+/// S1 but for the bucket.
+fn with_bucket(burst: u64) -> LinkSpec {
+    LinkSpec { throttle: Throttle::Shaper { rate: 3_000, burst }, ..shaped(3_000, 200, 16_000) }
+}
+
+fn pausing() -> LinkSpec {
+    LinkSpec {
+        throttle: Throttle::PausingReader { rate: 8_000 },
+        delay: Duration::from_millis(100),
+        ..LinkSpec::default()
+    }
+}
+
+/// Bursts of five packets on average, of which 85 % are lost: 5 % in all.
+fn bursty() -> LinkSpec {
+    let loss = Loss::GilbertElliott { good_to_bad: 0.0125, bad_to_good: 0.2, good: 0.0, bad: 0.85 };
+    LinkSpec { loss, ..shaped(64_000, 150, 64_000) }
 }
 
 fn windowed() -> LinkSpec {

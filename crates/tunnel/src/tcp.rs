@@ -13,7 +13,7 @@
 //!           under KIST            path's rate more       worth unsent
 //! ```
 //!
-//! docs/measurements.md has what each of them is worth.
+//! docs/measurements-tor.md has what each of them is worth.
 
 use std::io;
 use std::net::SocketAddr;

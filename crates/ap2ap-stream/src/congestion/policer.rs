@@ -428,3 +428,86 @@ fn chance_likelihood(arrived: f64, lost: f64) -> f64 {
     let share = (lost / total).clamp(0.0005, 0.5);
     arrived * (1.0 - share).ln() + lost * share.ln()
 }
+
+#[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small counts in tests")]
+mod tests {
+    use super::*;
+    use crate::dice::Dice;
+
+    /// A bucket of 3,000 octets that `rate` fills, behind it chance with one loss in `every`, if any.
+    fn through_bucket(policer: &mut Policer, rate: f64, sent_rate: f64, every: u8, count: u64) {
+        let (mut tokens, mut last, mut dice) = (3000.0_f64, 0.0, Dice::new([7; 32]));
+        for number in 0..count {
+            let (now, octets) = (number as f64 * 300.0 / sent_rate, 300.0);
+            tokens = (tokens + rate * (now - last)).min(3000.0);
+            last = now;
+            policer.sent(Sent { now, number, octets, is_tracked: true }, true);
+            let outcome = Outcome { number, sent_at: now, octets, position: 0.0, arrived_at: None };
+            if tokens < octets {
+                policer.lost(&outcome);
+                continue;
+            }
+            tokens -= octets;
+            if every > 0 && dice.below(every) == 0 {
+                policer.lost(&outcome)
+            } else {
+                policer.arrived(&outcome)
+            }
+        }
+    }
+
+    #[test]
+    fn drops_tell_the_rate_of_a_policer() {
+        let mut policer = Policer::default();
+        through_bucket(&mut policer, 3000.0, 4000.0, 0, 120);
+        let verdict = policer.verdict(9.0, 4000.0).expect("every fourth was dropped");
+        assert!((verdict.rate / 3000.0 - 1.0).abs() < 0.08, "{verdict:?}");
+        assert!(verdict.chance < 0.1, "{verdict:?}");
+    }
+
+    #[test]
+    fn chance_is_no_policer() {
+        let mut policer = Policer::default();
+        through_bucket(&mut policer, 1e9, 4000.0, 5, 400);
+        assert!(policer.verdict(30.0, 4000.0).is_none());
+    }
+
+    #[test]
+    fn chance_behind_a_policer_is_told_apart() {
+        let mut policer = Policer::default();
+        through_bucket(&mut policer, 3000.0, 4000.0, 10, 400);
+        let verdict = policer.verdict(30.0, 4000.0).expect("it drops more than chance takes");
+        assert!((verdict.rate / 3000.0 - 1.0).abs() < 0.08, "{verdict:?}");
+        assert!((0.03..0.2).contains(&verdict.chance), "{verdict:?}");
+    }
+
+    /// Nothing of what a silence swallowed is a policer's work.
+    #[test]
+    fn an_outage_is_no_policer() {
+        let mut policer = Policer::default();
+        for number in 0..200 {
+            let now = number as f64 * 0.1;
+            policer.sent(Sent { now, number, octets: 300.0, is_tracked: true }, true);
+            if number < 100 {
+                let at = Outcome {
+                    number,
+                    sent_at: now,
+                    octets: 300.0,
+                    position: 0.0,
+                    arrived_at: None,
+                };
+                policer.arrived(&at);
+            }
+        }
+        policer.silence();
+        assert!(policer.verdict(20.0, 3000.0).is_none());
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut policer = Policer::default();
+        through_bucket(&mut policer, 1e9, 4000.0, 7, 5000);
+        assert!(policer.datagrams.len() <= HISTORY_MAX);
+    }
+}

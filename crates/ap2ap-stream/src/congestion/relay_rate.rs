@@ -527,7 +527,11 @@ impl Controller for RelayRate {
             Phase::Start(train) => train.is_tail(octets),
             // A queue is to be known of before it is long, and the next step as soon as it is earned.
             Phase::Grow(growth) => growth.wants_ack(self.growth_step(growth.gain())),
-            Phase::Probe(_) => octets > PROBE_ACK_S * self.rate,
+            Phase::Probe(excess) => {
+                let elapsed = self.sent_at - excess.began_at;
+                let ahead = self.position - excess.position - self.rate * elapsed;
+                octets > PROBE_ACK_S * self.rate && ahead > 0.3 * self.burst
+            }
             Phase::Cruise { .. } => false,
         }
     }

@@ -19,6 +19,9 @@ use crate::wire::writer::Writer;
 /// A probe carries no more than this, in octets: it may be going nowhere.
 const PROBE_OCTETS: usize = 300;
 
+/// Of so many sparse packets that go more than once, all but one ask to be acknowledged at once.
+const COPIES_ASKING: u8 = 3;
+
 /// An acknowledgement alone is followed by fewer octets of padding than this.
 const ACK_PADDING_END: u8 = 16;
 
@@ -243,8 +246,10 @@ impl Connection {
         let octets = num::to_f64(num::len_u64(writer.room()));
         let mut wants_ack_now = purpose == Purpose::Probe;
         if let Some(path) = self.paths.get_mut(index) {
-            // Copies, so that what became of all is told at once.
-            wants_ack_now |= purpose == Purpose::Sparse && path.copies > 0;
+            // The last copy only, and not of each: the answers would have a rhythm (AP-73).
+            wants_ack_now |= purpose == Purpose::Sparse
+                && path.copies == 1
+                && self.dice.below(COPIES_ASKING) > 0;
             wants_ack_now |= purpose == Purpose::Bulk && path.controller.wants_ack_now(octets);
             if std::mem::take(&mut path.ping_due) || purpose == Purpose::Probe {
                 Frame::Ping.write(writer);
