@@ -8,7 +8,16 @@ use crate::{Outcome, tree};
 /// Writes docs/measurements.md; or, to check, only compares with what was reached before.
 pub(crate) fn run(root: &Path, json: Option<PathBuf>, check: bool) -> Result<Outcome> {
     let mut cargo = tree::cargo(root);
-    cargo.args(["run", "--release", "--quiet", "--package", "benches", "--bin", "report", "--"]);
+    cargo.args([
+        "run",
+        "--release",
+        "--quiet",
+        "--package",
+        "benches",
+        "--example",
+        "report",
+        "--",
+    ]);
     if check {
         cargo.arg("--check");
     } else {

@@ -42,6 +42,7 @@ pub(crate) fn run(root: &Path, extent: Extent) -> Result<Outcome> {
         let name = example.strip_prefix(root).unwrap_or(&example).display().to_string();
         stages.run(&name, || stage::command(&mut run_example(root, &example)))?;
     }
+    stages.run("what cargo run runs", || stage::command(&mut cargo_run(root)))?;
     stages.run("figures", || report::run(root, None, true).map(Run::from))?;
     let (profile, words) = match extent {
         Extent::Usual => (Profile::Dev, TOR_ONCE),
@@ -93,6 +94,13 @@ fn run_example(root: &Path, manifest: &Path) -> Command {
         .arg(manifest)
         .arg("--target-dir")
         .arg(root.join("target/examples"));
+    command
+}
+
+/// README's `cargo run` finds one program: a second one anywhere in the workspace would stop it.
+fn cargo_run(root: &Path) -> Command {
+    let mut command = tree::cargo(root);
+    command.args(["run", "--quiet", "--", "--version"]);
     command
 }
 
