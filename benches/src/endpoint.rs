@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use ap2ap_stream::{Connection, Event, Output, PathEvent, PathId, ReadError, StreamId};
 use relay_sim::Node;
 
-/// A request, and its echo, in octets.
-pub const PING_OCTETS: usize = 100;
+use crate::work::{End, Ping, Requests, Sink, bulk};
 
 /// Ask for bulk data, offer it, ask for echoes: the first octet of a stream.
 const ASK_GET: u8 = b'G';
@@ -39,10 +38,7 @@ pub enum Handler {
         written: u64,
     },
     /// Octets are read and compared with the pattern.
-    Sink {
-        /// Octets read so far.
-        read: u64,
-    },
+    Sink,
     /// What comes goes back.
     Echo {
         /// What has come and not gone back.
@@ -50,15 +46,6 @@ pub enum Handler {
     },
     /// A request every half second, whether the last one was answered or not.
     Pinger,
-}
-
-/// A request and its echo.
-#[derive(Clone, Copy, Debug)]
-pub struct Ping {
-    /// When the request was written.
-    pub asked: Instant,
-    /// When the whole echo had been read.
-    pub answered: Option<Instant>,
 }
 
 /// One end: drives its connection, and does the work on its streams.
@@ -69,17 +56,13 @@ pub struct Endpoint {
     handlers: BTreeMap<StreamId, Handler>,
     dress: Dress,
     wait: Option<Instant>,
-    /// When octets of bulk arrived in order, and how many.
-    pub delivered: Vec<(Instant, u64)>,
-    /// The requests so far.
-    pub pings: Vec<Ping>,
-    pinger: Option<(StreamId, Duration, Instant)>,
-    unsent_pings: Vec<u8>,
-    echoed: usize,
+    sink: Sink,
+    requests: Requests,
+    pinger: Option<StreamId>,
     /// When datagrams left that hold an acknowledgement and nothing else, and their octets.
     pub acks_alone: Vec<(Instant, usize)>,
-    /// The bulk octets did not match the pattern, or the connection closed: never expected.
-    pub fault: Option<String>,
+    /// The connection closed, or a new stream took nothing: never expected.
+    fault: Option<String>,
 }
 
 impl Endpoint {
@@ -91,11 +74,9 @@ impl Endpoint {
             handlers: BTreeMap::new(),
             dress,
             wait: None,
-            delivered: Vec::new(),
-            pings: Vec::new(),
+            sink: Sink::default(),
+            requests: Requests::default(),
             pinger: None,
-            unsent_pings: Vec::new(),
-            echoed: 0,
             acks_alone: Vec::new(),
             fault: None,
         }
@@ -111,7 +92,7 @@ impl Endpoint {
     pub fn get(&mut self, now: Instant, octets: u64) {
         let mut ask = vec![ASK_GET];
         ask.extend_from_slice(&octets.to_be_bytes());
-        self.open(now, &ask, Handler::Sink { read: 0 });
+        self.open(now, &ask, Handler::Sink);
     }
 
     /// Opens a stream and sends bulk data on it.
@@ -121,16 +102,9 @@ impl Endpoint {
 
     /// Opens a stream and sends a request on it at once and every `interval`.
     pub fn ping(&mut self, now: Instant, interval: Duration) {
-        if let Some(id) = self.open(now, &[ASK_ECHO], Handler::Pinger) {
-            self.pinger = Some((id, interval, now));
-            self.advance_pinger(now);
-        }
-    }
-
-    /// Octets of bulk that arrived in order.
-    #[must_use]
-    pub fn delivered_octets(&self) -> u64 {
-        self.delivered.iter().map(|(_, octets)| octets).sum()
+        self.pinger = self.open(now, &[ASK_ECHO], Handler::Pinger);
+        self.requests = Requests::starting(now, interval);
+        self.advance_pinger(now);
     }
 
     fn open(&mut self, now: Instant, ask: &[u8], handler: Handler) -> Option<StreamId> {
@@ -165,8 +139,8 @@ impl Endpoint {
                     self.fill(id, left, written);
                     false
                 }
-                Handler::Sink { read } => {
-                    self.drain(now, id, read);
+                Handler::Sink => {
+                    self.drain(now, id);
                     false
                 }
                 Handler::Echo { pending } => {
@@ -204,7 +178,7 @@ impl Endpoint {
                 let left = u64::from_be_bytes(<[u8; 8]>::try_from(&octets[..]).ok()?);
                 Some(Handler::Source { left, written: 0 })
             }
-            ASK_PUT => Some(Handler::Sink { read: 0 }),
+            ASK_PUT => Some(Handler::Sink),
             ASK_ECHO => Some(Handler::Echo { pending: Vec::new() }),
             _ => None,
         }
@@ -212,7 +186,8 @@ impl Endpoint {
 
     fn fill(&mut self, id: StreamId, left: &mut u64, written: &mut u64) {
         while *left > 0 {
-            let chunk: Vec<u8> = (*written..*written + (*left).min(4096)).map(pattern).collect();
+            let len = usize::try_from((*left).min(4096)).unwrap_or(0);
+            let chunk = bulk(*written, len);
             let Some(mut stream) = self.connection.stream(id) else { return };
             let Ok(taken) = stream.write(&chunk) else { return };
             *written += u64::try_from(taken).unwrap_or(0);
@@ -223,14 +198,9 @@ impl Endpoint {
         }
     }
 
-    fn drain(&mut self, now: Instant, id: StreamId, read: &mut u64) {
+    fn drain(&mut self, now: Instant, id: StreamId) {
         while let Some(octets) = self.read(id, 64 * 1024) {
-            let len = u64::try_from(octets.len()).unwrap_or(0);
-            if octets.iter().zip(*read..).any(|(octet, offset)| *octet != pattern(offset)) {
-                self.fault = Some(format!("wrong octets after {read}"));
-            }
-            *read += len;
-            self.delivered.push((now, len));
+            self.sink.read(now, &octets);
         }
     }
 
@@ -246,33 +216,39 @@ impl Endpoint {
 
     fn read_echoes(&mut self, now: Instant, id: StreamId) {
         while let Some(octets) = self.read(id, 4096) {
-            self.echoed += octets.len();
-        }
-        let answered = self.echoed / PING_OCTETS;
-        for ping in self.pings.iter_mut().take(answered) {
-            ping.answered.get_or_insert(now);
+            self.requests.read(now, octets.len());
         }
         self.write_pings(id);
     }
 
     fn advance_pinger(&mut self, now: Instant) {
-        while let Some((id, interval, due)) = self.pinger
-            && due <= now
-        {
-            self.pings.push(Ping { asked: due, answered: None });
-            self.unsent_pings.extend_from_slice(&[b'x'; PING_OCTETS]);
-            self.pinger = Some((id, interval, due + interval));
-            self.write_pings(id);
-        }
+        let Some(id) = self.pinger else { return };
+        self.requests.advance(now);
+        self.write_pings(id);
     }
 
     fn write_pings(&mut self, id: StreamId) {
         let Some(mut stream) = self.connection.stream(id) else { return };
-        if !self.unsent_pings.is_empty()
-            && let Ok(taken) = stream.write(&self.unsent_pings)
+        let unsent = self.requests.unsent();
+        if !unsent.is_empty()
+            && let Ok(taken) = stream.write(&unsent)
         {
-            self.unsent_pings.drain(..taken);
+            self.requests.wrote(taken);
         }
+    }
+}
+
+impl End for Endpoint {
+    fn delivered(&self) -> &[(Instant, u64)] {
+        self.sink.delivered()
+    }
+
+    fn pings(&self) -> &[Ping] {
+        self.requests.pings()
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.fault.as_ref().or_else(|| self.sink.fault()).cloned()
     }
 }
 
@@ -323,13 +299,6 @@ impl Node for Endpoint {
     }
 
     fn next_at(&self) -> Option<Instant> {
-        let ping = self.pinger.map(|(_, _, due)| due);
-        [self.wait, ping].into_iter().flatten().min()
+        [self.wait, self.requests.next_at()].into_iter().flatten().min()
     }
-}
-
-/// The octet at an offset of bulk data: no short period, so that a piece in the wrong place shows.
-fn pattern(offset: u64) -> u8 {
-    let mixed = offset.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed.to_be_bytes()[0]
 }

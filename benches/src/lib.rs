@@ -5,6 +5,8 @@
 pub mod endpoint;
 pub mod lines;
 pub mod run;
+pub mod work;
 
-pub use endpoint::{Endpoint, Handler, Ping};
-pub use run::{AckAlone, Load, Outcome, Run};
+pub use endpoint::{Endpoint, Handler};
+pub use run::{AckAlone, Outcome, Run, Stack};
+pub use work::{End, Load, Ping};

@@ -6,23 +6,20 @@ use ap2ap_stream::{Acceptor, BridgeIdentity, Config, Connection, PathId, SecretK
 use relay_sim::{LinkPlan, Node, Pair};
 
 use crate::endpoint::{Dress, Endpoint};
+use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping};
 
-/// What is done.
+/// What carries the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
-    /// One bulk upload.
-    Bulk,
-    /// One bulk upload beside a 100-octet request and its echo every 500 ms.
-    Interactive,
-    /// Bulk in both directions.
-    Duplex,
-    /// One bulk download beside requests: what a browser does.
-    Download,
+pub enum Stack {
+    /// `ap2ap-stream`, which is told nothing.
+    Ours,
 }
 
 /// A run to be made.
 #[derive(Clone, Debug)]
 pub struct Run {
+    /// What carries the work.
+    pub stack: Stack,
     /// Client to bridge.
     pub up: LinkPlan,
     /// Bridge to client.
@@ -31,7 +28,7 @@ pub struct Run {
     pub load: Load,
     /// For how long.
     pub time: Duration,
-    /// How datagrams look on the link.
+    /// How datagrams of ours look on the link; those of others are as they are.
     pub dress: Dress,
     /// The longest datagram, in octets.
     pub payload_max: usize,
@@ -52,9 +49,9 @@ pub struct Outcome {
     pub pings_ms: Vec<f64>,
     /// When bulk octets arrived, since the start.
     pub deliveries: Vec<(Duration, u64)>,
-    /// The acknowledgements that the client and the bridge sent alone.
+    /// The acknowledgements that the client and the bridge sent alone, if they are ours.
     pub acks_alone: (Vec<AckAlone>, Vec<AckAlone>),
-    /// The client's and the bridge's counters.
+    /// The client's and the bridge's counters, if they are ours.
     pub stats: (Stats, Stats),
     /// What must never happen, if it did.
     pub fault: Option<String>,
@@ -71,16 +68,13 @@ pub struct AckAlone {
 
 /// A bridge that is made of the first message.
 #[derive(Debug)]
-struct Bridge {
+pub(crate) struct Bridge {
     acceptor: Acceptor,
     endpoint: Option<Endpoint>,
     dress: Dress,
     payload_max: usize,
     duplex: bool,
 }
-
-/// Bulk never ends within a run.
-const ENDLESS: u64 = 1 << 40;
 
 /// The wall clock of both ends.
 const WALL: Duration = Duration::from_secs(1_800_000_000);
@@ -91,6 +85,7 @@ impl Run {
     pub fn new(link: impl Into<LinkPlan>, load: Load) -> Self {
         let up = link.into();
         Self {
+            stack: Stack::Ours,
             down: up.clone(),
             up,
             load,
@@ -105,18 +100,36 @@ impl Run {
     #[must_use]
     pub fn run(&self) -> Outcome {
         let start = origin();
+        match self.stack {
+            Stack::Ours => {
+                let (client, bridge) = self.ours(start);
+                self.drive(start, client, bridge, |client, bridge, outcome| {
+                    let of_bridge = bridge.endpoint.as_ref();
+                    let acks_of = |end: &Endpoint| acks_alone(end, start);
+                    outcome.acks_alone =
+                        (acks_of(client), of_bridge.map(acks_of).unwrap_or_default());
+                    let stats_of = |end: &Endpoint| end.connection.stats();
+                    outcome.stats = (stats_of(client), of_bridge.map(stats_of).unwrap_or_default());
+                })
+            }
+        }
+    }
+
+    /// Our client, and what answers it.
+    pub(crate) fn ours(&self, start: Instant) -> (Endpoint, Bridge) {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let key = SecretKey::from_octets([42; 32]);
         let config = Config::default();
         let connection = Connection::connect(key.public(), config.clone(), seed, WALL, start);
         let mut client = Endpoint::new(connection, self.dress);
-        match self.load {
-            Load::Bulk | Load::Interactive | Load::Duplex => client.put(start, ENDLESS),
-            Load::Download => client.get(start, ENDLESS),
+        if self.load.is_up() {
+            client.put(start, ENDLESS);
+        } else {
+            client.get(start, ENDLESS);
         }
-        if matches!(self.load, Load::Interactive | Load::Download) {
-            client.ping(start, Duration::from_millis(500));
+        if self.load.has_requests() {
+            client.ping(start, PING_INTERVAL);
         }
         client.add_path(start, self.payload_max);
         seed[8] = 1;
@@ -127,11 +140,37 @@ impl Run {
             payload_max: self.payload_max,
             duplex: self.load == Load::Duplex,
         };
+        (client, bridge)
+    }
+
+    /// Lets two ends work, and reads what came of it.
+    fn drive<A: End, B: End>(
+        &self,
+        start: Instant,
+        client: A,
+        bridge: B,
+        further: impl FnOnce(&A, &B, &mut Outcome),
+    ) -> Outcome {
         let (up, down) =
             (self.up.build(2 * self.seed, start), self.down.build(2 * self.seed + 1, start));
         let mut pair = Pair::new(start, client, bridge, up, down);
-        pair.run_until(start + self.time);
-        outcome(&pair, start, start + self.time)
+        let end = start + self.time;
+        pair.run_until(end);
+        let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
+        let (to_bridge, to_client) = (pair.b.delivered(), pair.a.delivered());
+        let receiver = if self.load.is_up() { to_bridge } else { to_client };
+        let mut outcome = Outcome {
+            delivered: (total(to_bridge), total(to_client)),
+            wire: (up.entered.octets, down.entered.octets),
+            dropped: (up.dropped().packets, down.dropped().packets),
+            pings_ms: pings_ms(pair.a.pings(), end),
+            deliveries: receiver.iter().map(|(at, len)| (at.duration_since(start), *len)).collect(),
+            acks_alone: <_>::default(),
+            stats: <_>::default(),
+            fault: pair.a.fault().or_else(|| pair.b.fault()),
+        };
+        further(&pair.a, &pair.b, &mut outcome);
+        outcome
     }
 }
 
@@ -146,39 +185,26 @@ impl Outcome {
     }
 }
 
-fn outcome(pair: &Pair<Endpoint, Bridge>, start: Instant, end: Instant) -> Outcome {
-    let client = &pair.a;
-    let bridge = pair.b.endpoint.as_ref();
-    let mut pings_ms: Vec<f64> = client
-        .pings
-        .iter()
-        .map(|ping| ping.answered.unwrap_or(end).saturating_duration_since(ping.asked))
-        .map(|took| took.as_secs_f64() * 1000.0)
-        .collect();
-    pings_ms.sort_by(f64::total_cmp);
-    let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
-    let receiver = bridge.filter(|bridge| !bridge.delivered.is_empty()).unwrap_or(client);
-    let since_start = |(at, octets): &(Instant, u64)| (at.duration_since(start), *octets);
-    let acks_of = |end: &Endpoint| {
-        let since_start = |(at, octets): &(Instant, usize)| AckAlone {
-            at: at.duration_since(start),
-            octets: *octets,
-        };
-        end.acks_alone.iter().map(since_start).collect()
+fn total(delivered: &[(Instant, u64)]) -> u64 {
+    delivered.iter().map(|(_, octets)| octets).sum()
+}
+
+/// How long each request took, sorted; the age of those that are not answered at `end`.
+fn pings_ms(pings: &[Ping], end: Instant) -> Vec<f64> {
+    let took = |ping: &Ping| {
+        ping.answered.unwrap_or(end).saturating_duration_since(ping.asked).as_secs_f64() * 1000.0
     };
-    Outcome {
-        delivered: (bridge.map_or(0, Endpoint::delivered_octets), client.delivered_octets()),
-        wire: (up.entered.octets, down.entered.octets),
-        dropped: (up.dropped().packets, down.dropped().packets),
-        pings_ms,
-        deliveries: receiver.delivered.iter().map(since_start).collect(),
-        acks_alone: (acks_of(client), bridge.map(acks_of).unwrap_or_default()),
-        stats: (
-            client.connection.stats(),
-            bridge.map(|bridge| bridge.connection.stats()).unwrap_or_default(),
-        ),
-        fault: client.fault.clone().or_else(|| bridge.and_then(|bridge| bridge.fault.clone())),
-    }
+    let mut pings_ms: Vec<f64> = pings.iter().map(took).collect();
+    pings_ms.sort_by(f64::total_cmp);
+    pings_ms
+}
+
+fn acks_alone(end: &Endpoint, start: Instant) -> Vec<AckAlone> {
+    let since_start = |(at, octets): &(Instant, usize)| AckAlone {
+        at: at.duration_since(start),
+        octets: *octets,
+    };
+    end.acks_alone.iter().map(since_start).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin; its value is unused")]
@@ -225,5 +251,19 @@ impl Node for Bridge {
 
     fn next_at(&self) -> Option<Instant> {
         self.endpoint.as_ref().and_then(Node::next_at)
+    }
+}
+
+impl End for Bridge {
+    fn delivered(&self) -> &[(Instant, u64)] {
+        self.endpoint.as_ref().map(End::delivered).unwrap_or_default()
+    }
+
+    fn pings(&self) -> &[Ping] {
+        self.endpoint.as_ref().map(End::pings).unwrap_or_default()
+    }
+
+    fn fault(&self) -> Option<String> {
+        self.endpoint.as_ref().and_then(End::fault)
     }
 }
