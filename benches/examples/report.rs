@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
+use benches::Stack;
 use benches::lines::{self, Drawn, Line, Measured};
 
 /// Seeds of the whole report, and of a check.
@@ -37,7 +38,8 @@ fn main() -> io::Result<ExitCode> {
         }
     }
     let lines = lines::lines();
-    let measured = lines::measure(&lines, if wanted.check { SEEDS_OF_CHECK } else { SEEDS });
+    let measured =
+        lines::measure(&lines, Stack::Ours, if wanted.check { SEEDS_OF_CHECK } else { SEEDS });
     let table = table(&lines, &measured);
     println!("{table}");
     if wanted.check {

@@ -4,6 +4,7 @@
 
 pub mod endpoint;
 pub mod lines;
+pub mod oracle;
 pub mod run;
 pub mod work;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use relay_sim::{LinkPlan, LinkSpec, Loss, Scenario, Throttle, scenario};
 
-use crate::{Load, Outcome, Run};
+use crate::{Load, Outcome, Run, Stack};
 
 /// One figure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -282,14 +282,14 @@ pub fn lines() -> Vec<Line> {
     lines
 }
 
-/// Runs of one line with seeds 1 to `seeds`.
+/// Runs of each line over this stack with seeds 1 to `seeds`.
 #[must_use]
-pub fn measure(lines: &[Line], seeds: u64) -> Vec<Measured> {
+pub fn measure(lines: &[Line], stack: Stack, seeds: u64) -> Vec<Measured> {
     let jobs: Vec<(usize, u64)> =
         (0..lines.len()).flat_map(|index| (1..=seeds).map(move |seed| (index, seed))).collect();
     let figures = in_parallel(&jobs, |(index, seed)| {
         let Some(line) = lines.get(*index) else { return Vec::new() };
-        let run = Run { seed: *seed, ..line.run.clone() };
+        let run = Run { stack, seed: *seed, ..line.run.clone() };
         let outcome = run.run();
         assert_eq!(outcome.fault, None, "{} with seed {seed}", line.name);
         line.bounds.iter().map(|bound| bound.figure.of(&run, &outcome)).collect()

@@ -6,6 +6,7 @@ use ap2ap_stream::{Acceptor, BridgeIdentity, Config, Connection, PathId, SecretK
 use relay_sim::{LinkPlan, Node, Pair};
 
 use crate::endpoint::{Dress, Endpoint};
+use crate::oracle::{Oracle, Told};
 use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping};
 
 /// What carries the work.
@@ -13,6 +14,8 @@ use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping};
 pub enum Stack {
     /// `ap2ap-stream`, which is told nothing.
     Ours,
+    /// A small transport that is told the relay's rate: as good as can be.
+    Oracle,
 }
 
 /// A run to be made.
@@ -111,6 +114,11 @@ impl Run {
                     let stats_of = |end: &Endpoint| end.connection.stats();
                     outcome.stats = (stats_of(client), of_bridge.map(stats_of).unwrap_or_default());
                 })
+            }
+            Stack::Oracle => {
+                let client = Oracle::client(start, Told::of(&self.up, &self.down), self.load);
+                let bridge = Oracle::bridge(start, Told::of(&self.down, &self.up), self.load);
+                self.drive(start, client, bridge, |_, _, _| ())
             }
         }
     }

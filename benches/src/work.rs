@@ -148,6 +148,12 @@ impl Sink {
         self.delivered.push((now, len));
     }
 
+    /// How many octets so far.
+    #[must_use]
+    pub const fn delivered_octets(&self) -> u64 {
+        self.read
+    }
+
     /// When octets arrived in order, and how many.
     #[must_use]
     pub fn delivered(&self) -> &[(Instant, u64)] {
