@@ -2,8 +2,11 @@
 //!
 //! Everything here runs in virtual time: the same seed gives the same figures, octet for octet.
 
+pub mod adversary;
 pub mod endpoint;
+pub mod jobs;
 pub mod lines;
+pub mod luck;
 pub mod oracle;
 pub mod run;
 pub mod work;

@@ -1,13 +1,12 @@
 //! What is asked of the transport over each relay, and how near it comes.
 #![expect(clippy::as_conversions, reason = "counts as figures")]
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use relay_sim::{LinkPlan, LinkSpec, Loss, Scenario, Throttle, scenario};
 
+use crate::jobs::in_parallel;
+use crate::luck::Luck;
 use crate::{Load, Outcome, Run, Stack};
 
 /// One figure of a run.
@@ -321,7 +320,7 @@ pub struct Drawn {
 pub fn draw(count: u64) -> Vec<Drawn> {
     let seeds: Vec<u64> = (1..=count).collect();
     in_parallel(&seeds, |seed| {
-        let mut luck = Luck(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut luck = Luck::new(*seed);
         let rate = 500.0 * 20_000_f64.powf(luck.draw());
         let round_trip_ms = 10.0 + 590.0 * luck.draw();
         let (loss, is_policed, size) = (0.15 * luck.draw(), luck.draw() < 0.5, luck.draw());
@@ -350,42 +349,4 @@ pub fn draw(count: u64) -> Vec<Drawn> {
         let p95 = outcome.ping_ms(0.95) / round_trip_ms;
         Drawn { rate, round_trip_ms, loss, is_policed, utilisation, p95 }
     })
-}
-
-/// Splitmix64: all that a draw of links needs.
-struct Luck(u64);
-
-impl Luck {
-    fn draw(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        f64::from(u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0)) / 4_294_967_296.0
-    }
-}
-
-/// Does all jobs on all cores; the answers come in the order of the jobs.
-fn in_parallel<J: Sync, A: Send>(jobs: &[J], work: impl Fn(&J) -> A + Sync) -> Vec<A> {
-    let next = AtomicUsize::new(0);
-    let answers = Mutex::new(Vec::new());
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(index) else { return };
-                    let answer = work(job);
-                    answers
-                        .lock()
-                        .expect("no worker panics while it holds this")
-                        .push((index, answer));
-                }
-            });
-        }
-    });
-    let mut answers = answers.into_inner().expect("no worker panics while it holds this");
-    answers.sort_by_key(|(index, _)| *index);
-    answers.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{Acceptor, BridgeIdentity, Config, Connection, PathId, SecretKey, Stats};
-use relay_sim::{LinkPlan, Node, Pair};
+use relay_sim::{Drift, LinkPlan, Node, Pair};
 
+use crate::adversary::{Adversary, Way};
 use crate::endpoint::{Dress, Endpoint};
 use crate::oracle::{Oracle, Told};
 use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping};
@@ -35,6 +36,10 @@ pub struct Run {
     pub dress: Dress,
     /// The longest datagram, in octets.
     pub payload_max: usize,
+    /// How many millionths the bridge's clock runs fast.
+    pub drift: i32,
+    /// Who tampers with the datagrams, if anybody does.
+    pub adversary: Option<Adversary>,
     /// All randomness.
     pub seed: u64,
 }
@@ -95,6 +100,8 @@ impl Run {
             time: Duration::from_secs(60),
             dress: Dress::Plain,
             payload_max: 1200,
+            drift: 0,
+            adversary: None,
             seed: 1,
         }
     }
@@ -159,13 +166,19 @@ impl Run {
         bridge: B,
         further: impl FnOnce(&A, &B, &mut Outcome),
     ) -> Outcome {
-        let (up, down) =
+        let (mut up, mut down) =
             (self.up.build(2 * self.seed, start), self.down.build(2 * self.seed + 1, start));
+        if let Some(adversary) = self.adversary {
+            up = up.then(adversary.element(Way::Up, start, self.seed));
+            down = down.then(adversary.element(Way::Down, start, self.seed));
+        }
+        let bridge = Drift::new(bridge, start, self.drift);
         let mut pair = Pair::new(start, client, bridge, up, down);
         let end = start + self.time;
         pair.run_until(end);
+        let bridge = &pair.b.node;
         let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
-        let (to_bridge, to_client) = (pair.b.delivered(), pair.a.delivered());
+        let (to_bridge, to_client) = (bridge.delivered(), pair.a.delivered());
         let receiver = if self.load.is_up() { to_bridge } else { to_client };
         let mut outcome = Outcome {
             delivered: (total(to_bridge), total(to_client)),
@@ -175,9 +188,9 @@ impl Run {
             deliveries: receiver.iter().map(|(at, len)| (at.duration_since(start), *len)).collect(),
             acks_alone: <_>::default(),
             stats: <_>::default(),
-            fault: pair.a.fault().or_else(|| pair.b.fault()),
+            fault: pair.a.fault().or_else(|| bridge.fault()),
         };
-        further(&pair.a, &pair.b, &mut outcome);
+        further(&pair.a, bridge, &mut outcome);
         outcome
     }
 }

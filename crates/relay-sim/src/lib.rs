@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod drift;
 pub mod element;
 mod link;
 mod node;
@@ -10,6 +11,7 @@ pub mod scenario;
 mod spec;
 mod time;
 
+pub use drift::Drift;
 pub use element::Element;
 pub use link::{Link, LinkStats};
 pub use node::Node;

@@ -90,6 +90,13 @@ impl Link {
         }
     }
 
+    /// This link with one more element behind all others.
+    #[must_use]
+    pub fn then(mut self, element: Box<dyn Element>) -> Self {
+        self.elements.push(element);
+        self
+    }
+
     /// A datagram enters at `now`, which is not before any earlier `now`. A link that holds 32 MiB
     /// drops it as a full queue would.
     pub fn push(&mut self, now: Instant, octets: &[u8]) {

@@ -11,11 +11,11 @@ const QUEUE_OCTETS: u64 = 65_536;
 /// One direction of a path, as plain data. The default neither throttles nor delays nor loses.
 ///
 /// ```text
-/// in ─► throttle, queue ─► random loss ─► reorder ─► duplicate ─► delay ─► jitter ─► out
+/// in ─► early loss ─► throttle, queue ─► random loss ─► reorder ─► duplicate ─► delay ─► jitter ─► out
 /// ```
 ///
 /// Random loss falls behind the bottleneck: a lost datagram has cost link time, so the capacity is
-/// rate * (1 - loss).
+/// rate * (1 - loss). Early loss costs none: who sends more fills the link all the same.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +38,9 @@ pub struct LinkSpec {
     pub delay: Duration,
     /// Further delay, uniform below this, for each packet by itself; it reorders.
     pub jitter: Duration,
-    /// Random loss.
+    /// Random loss before the throttle.
+    pub early_loss: Loss,
+    /// Random loss behind the throttle.
     pub loss: Loss,
     /// Packets that are overtaken.
     pub reorder: Reordering,
@@ -122,6 +124,7 @@ impl Default for LinkSpec {
             throttle: Throttle::None,
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
+            early_loss: Loss::None,
             loss: Loss::None,
             reorder: Reordering::default(),
             duplicate: 0.0,
@@ -189,6 +192,9 @@ pub(crate) fn elements(specs: &[LinkSpec], seed: u64) -> Vec<Box<dyn Element>> {
     let Some(first) = specs.first() else { return Vec::new() };
     let any = |differs: fn(&LinkSpec) -> bool| specs.iter().any(differs);
     let mut elements: Vec<Box<dyn Element>> = Vec::new();
+    if any(|spec| spec.early_loss != Loss::None) {
+        elements.push(Box::new(RandomLoss::early(first.early_loss, seed)));
+    }
     if any(|spec| spec.throttle != Throttle::None) {
         elements.push(Box::new(Bottleneck::new(first.throttle, first.queue_octets, seed)));
     }

@@ -14,6 +14,7 @@ pub(super) enum Thrower {
     Duplicate,
     Jitter,
     Meter,
+    EarlyLoss,
 }
 
 /// A seeded generator that answers the two questions elements ask.
@@ -29,6 +30,7 @@ impl Dice {
             Thrower::Duplicate => 3,
             Thrower::Jitter => 4,
             Thrower::Meter => 5,
+            Thrower::EarlyLoss => 6,
         });
         Self(generator)
     }

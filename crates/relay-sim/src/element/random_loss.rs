@@ -12,6 +12,8 @@ use crate::spec::{LinkSpec, Loss};
 #[derive(Debug)]
 pub struct RandomLoss {
     loss: Loss,
+    /// Before the throttle, not behind it.
+    is_early: bool,
     /// Whether the Gilbert-Elliott channel is in its bad state.
     bad: bool,
     dice: Dice,
@@ -23,8 +25,18 @@ impl RandomLoss {
     /// Loss as `loss` says; the channel starts in its good state.
     #[must_use]
     pub fn new(loss: Loss, seed: u64) -> Self {
-        let dice = Dice::new(seed, Thrower::Loss);
-        Self { loss, bad: false, dice, passed: VecDeque::new(), ledger: Ledger::default() }
+        Self::at(loss, false, Dice::new(seed, Thrower::Loss))
+    }
+
+    /// The same with luck of its own, for what is lost before the throttle.
+    #[must_use]
+    pub fn early(loss: Loss, seed: u64) -> Self {
+        Self::at(loss, true, Dice::new(seed, Thrower::EarlyLoss))
+    }
+
+    fn at(loss: Loss, is_early: bool, dice: Dice) -> Self {
+        let (passed, ledger) = <_>::default();
+        Self { loss, is_early, bad: false, dice, passed, ledger }
     }
 
     fn loses(&mut self) -> bool {
@@ -66,6 +78,6 @@ impl Element for RandomLoss {
     }
 
     fn retune(&mut self, _now: Instant, spec: &LinkSpec) {
-        self.loss = spec.loss;
+        self.loss = if self.is_early { spec.early_loss } else { spec.loss };
     }
 }

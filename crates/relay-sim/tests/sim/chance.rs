@@ -95,3 +95,23 @@ fn jitter_is_uniform_below_its_maximum() {
     let below = trace.iter().filter(|(at, _)| *at - start < ms(10)).count();
     assert!(below.abs_diff(5_000) < 250, "{below}");
 }
+
+#[test]
+fn early_loss_costs_no_link_time() {
+    let start = origin();
+    let early = LinkSpec {
+        early_loss: Loss::Bernoulli { probability: 0.5 },
+        throttle: Throttle::Shaper { rate: 1_000, burst: 1 },
+        queue_octets: 1_000_000,
+        ..LinkSpec::default()
+    };
+    let late = LinkSpec { early_loss: Loss::None, loss: early.early_loss, ..early.clone() };
+    let [early, late] = [early, late].map(|spec| {
+        let mut link = spec.build(3);
+        (0..2_000).for_each(|number| link.push(start, &numbered(number, 10)));
+        drain(&mut link, start + ms(10_000)).len()
+    });
+    // Ten seconds pass 1,000 of the 2,000 datagrams; half of them are lost behind the throttle.
+    assert!(early.abs_diff(1_000) < 100, "{early}");
+    assert!(late.abs_diff(500) < 60, "{late}");
+}

@@ -28,11 +28,12 @@ fn losses() -> impl Strategy<Value = Loss> {
 
 fn specs() -> impl Strategy<Value = LinkSpec> {
     let times = (0..300u64, 0..50u64, 0..100u64);
-    (throttles(), losses(), times, 0.0..0.3, 0..40_000u64).prop_map(
-        |(throttle, loss, (delay, jitter, late), share, queue_octets)| LinkSpec {
+    (throttles(), (losses(), losses()), times, 0.0..0.3, 0..40_000u64).prop_map(
+        |(throttle, (early_loss, loss), (delay, jitter, late), share, queue_octets)| LinkSpec {
             throttle,
             delay: ms(delay),
             jitter: ms(jitter),
+            early_loss,
             loss,
             reorder: Reordering { probability: share, late_max: ms(late) },
             duplicate: share,
