@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod lines;
 pub mod luck;
 pub mod oracle;
+pub mod peers;
 pub mod run;
 pub mod work;
 

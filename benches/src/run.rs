@@ -8,6 +8,8 @@ use relay_sim::{Drift, LinkPlan, Node, Pair};
 use crate::adversary::{Adversary, Way};
 use crate::endpoint::{Dress, Endpoint};
 use crate::oracle::{Oracle, Told};
+use crate::peers::kcp::{KcpEnd, Tuning};
+use crate::peers::quic::{Congestion, Quic};
 use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping};
 
 /// What carries the work.
@@ -17,6 +19,14 @@ pub enum Stack {
     Ours,
     /// A small transport that is told the relay's rate: as good as can be.
     Oracle,
+    /// QUIC with CUBIC.
+    QuinnCubic,
+    /// QUIC with BBR; not quite the same each time, for it draws from the system.
+    QuinnBbr,
+    /// KCP as it comes; not encrypted.
+    KcpDefault,
+    /// KCP without a congestion window; not encrypted.
+    KcpTurbo,
 }
 
 /// A run to be made.
@@ -127,7 +137,23 @@ impl Run {
                 let bridge = Oracle::bridge(start, Told::of(&self.down, &self.up), self.load);
                 self.drive(start, client, bridge, |_, _, _| ())
             }
+            Stack::QuinnCubic => self.quic(start, Congestion::Cubic),
+            Stack::QuinnBbr => self.quic(start, Congestion::Bbr),
+            Stack::KcpDefault => self.kcp(start, Tuning::Default),
+            Stack::KcpTurbo => self.kcp(start, Tuning::Turbo),
         }
+    }
+
+    fn quic(&self, start: Instant, congestion: Congestion) -> Outcome {
+        let client = Quic::client(start, congestion, self.load, self.seed);
+        let bridge = Quic::bridge(congestion, self.load, self.seed);
+        self.drive(start, client, bridge, |_, _, _| ())
+    }
+
+    fn kcp(&self, start: Instant, tuning: Tuning) -> Outcome {
+        let client = KcpEnd::client(start, tuning, self.load);
+        let bridge = KcpEnd::bridge(start, tuning, self.load);
+        self.drive(start, client, bridge, |_, _, _| ())
     }
 
     /// Our client, and what answers it.
@@ -192,6 +218,31 @@ impl Run {
         };
         further(&pair.a, bridge, &mut outcome);
         outcome
+    }
+}
+
+impl Stack {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ours,
+        Self::Oracle,
+        Self::QuinnCubic,
+        Self::QuinnBbr,
+        Self::KcpDefault,
+        Self::KcpTurbo,
+    ];
+
+    /// As in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "ap2ap-stream",
+            Self::Oracle => "oracle",
+            Self::QuinnCubic => "quinn, CUBIC",
+            Self::QuinnBbr => "quinn, BBR",
+            Self::KcpDefault => "kcp, default",
+            Self::KcpTurbo => "kcp, turbo",
+        }
     }
 }
 
