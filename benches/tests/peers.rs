@@ -3,8 +3,7 @@
 use benches::{Load, Outcome, Run, Stack};
 use relay_sim::scenario;
 
-const PEERS: [Stack; 4] =
-    [Stack::QuinnCubic, Stack::QuinnBbr, Stack::KcpDefault, Stack::KcpTurbo];
+const PEERS: [Stack; 4] = [Stack::QuinnCubic, Stack::QuinnBbr, Stack::KcpDefault, Stack::KcpTurbo];
 
 fn over(name: &str, stack: Stack, load: Load) -> (f64, Outcome) {
     let scenario = scenario::by_name(name).expect("a named scenario");
