@@ -250,6 +250,10 @@ impl End for Endpoint {
     fn fault(&self) -> Option<String> {
         self.fault.as_ref().or_else(|| self.sink.fault()).cloned()
     }
+
+    fn ours(&self) -> Option<&Endpoint> {
+        Some(self)
+    }
 }
 
 impl Node for Endpoint {

@@ -4,12 +4,14 @@
 
 pub mod adversary;
 pub mod endpoint;
+pub mod handshake;
 pub mod jobs;
 pub mod lines;
 pub mod luck;
 pub mod oracle;
 pub mod peers;
 pub mod run;
+pub mod shared;
 pub mod work;
 
 pub use endpoint::{Endpoint, Handler};

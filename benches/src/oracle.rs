@@ -15,7 +15,7 @@ use relay_sim::{LinkPlan, Node, Throttle};
 
 use self::packet::{Ack, Chunk, HEADER_OCTETS, Kind, PURE_ACK_OCTETS, Packet};
 use self::recovery::{News, Received, Recovery, Sent};
-use crate::work::{End, Load, PING_INTERVAL, Ping, Requests, Sink, bulk};
+use crate::work::{End, Load, Ping, Requests, Sink, bulk};
 
 /// The longest datagram, in octets.
 const DATAGRAM_MAX: usize = 1200;
@@ -118,11 +118,11 @@ pub struct Oracle {
 impl Oracle {
     /// The end that asks.
     #[must_use]
-    pub fn client(start: Instant, told: Told, load: Load) -> Self {
+    pub fn client(start: Instant, told: Told, load: Load, interval: Duration) -> Self {
         let mut client = Self::new(start, told, load.is_up());
         client.may_talk = true;
         if load.has_requests() {
-            client.requests = Requests::starting(start, PING_INTERVAL);
+            client.requests = Requests::starting(start, interval);
         }
         client
     }

@@ -2,3 +2,4 @@
 
 pub mod kcp;
 pub mod quic;
+pub mod tcp;

@@ -42,6 +42,10 @@ pub struct Run {
     pub load: Load,
     /// For how long.
     pub time: Duration,
+    /// From request to request, of ours and the oracle's.
+    pub interval: Duration,
+    /// Whether a bridge of ours takes what comes with a first message.
+    pub takes_early_data: bool,
     /// How datagrams of ours look on the link; those of others are as they are.
     pub dress: Dress,
     /// The longest datagram, in octets.
@@ -86,7 +90,7 @@ pub struct AckAlone {
 
 /// A bridge that is made of the first message.
 #[derive(Debug)]
-pub(crate) struct Bridge {
+struct Bridge {
     acceptor: Acceptor,
     endpoint: Option<Endpoint>,
     dress: Dress,
@@ -108,6 +112,8 @@ impl Run {
             up,
             load,
             time: Duration::from_secs(60),
+            interval: PING_INTERVAL,
+            takes_early_data: true,
             dress: Dress::Plain,
             payload_max: 1200,
             drift: 0,
@@ -119,45 +125,77 @@ impl Run {
     /// Makes the run.
     #[must_use]
     pub fn run(&self) -> Outcome {
-        let start = origin();
-        match self.stack {
-            Stack::Ours => {
-                let (client, bridge) = self.ours(start);
-                self.drive(start, client, bridge, |client, bridge, outcome| {
-                    let of_bridge = bridge.endpoint.as_ref();
-                    let acks_of = |end: &Endpoint| acks_alone(end, start);
-                    outcome.acks_alone =
-                        (acks_of(client), of_bridge.map(acks_of).unwrap_or_default());
-                    let stats_of = |end: &Endpoint| end.connection.stats();
-                    outcome.stats = (stats_of(client), of_bridge.map(stats_of).unwrap_or_default());
-                })
-            }
-            Stack::Oracle => {
-                let client = Oracle::client(start, Told::of(&self.up, &self.down), self.load);
-                let bridge = Oracle::bridge(start, Told::of(&self.down, &self.up), self.load);
-                self.drive(start, client, bridge, |_, _, _| ())
-            }
-            Stack::QuinnCubic => self.quic(start, Congestion::Cubic),
-            Stack::QuinnBbr => self.quic(start, Congestion::Bbr),
-            Stack::KcpDefault => self.kcp(start, Tuning::Default),
-            Stack::KcpTurbo => self.kcp(start, Tuning::Turbo),
+        let mut pair = self.pair();
+        let start = pair.now();
+        let end = start + self.time;
+        pair.run_until(end);
+        let (client, bridge) = (&*pair.a, &*pair.b.node);
+        let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
+        let (to_bridge, to_client) = (bridge.delivered(), client.delivered());
+        let receiver = if self.load.is_up() { to_bridge } else { to_client };
+        let of_ours = |end: &dyn End| match end.ours() {
+            Some(end) => (acks_alone(end, start), end.connection.stats()),
+            None => <_>::default(),
+        };
+        let ((client_acks, client_stats), (bridge_acks, bridge_stats)) =
+            (of_ours(client), of_ours(bridge));
+        Outcome {
+            delivered: (total(to_bridge), total(to_client)),
+            wire: (up.entered.octets, down.entered.octets),
+            dropped: (up.dropped().packets, down.dropped().packets),
+            pings_ms: pings_ms(client.pings(), end),
+            deliveries: receiver.iter().map(|(at, len)| (at.duration_since(start), *len)).collect(),
+            acks_alone: (client_acks, bridge_acks),
+            stats: (client_stats, bridge_stats),
+            fault: client.fault().or_else(|| bridge.fault()),
         }
     }
 
-    fn quic(&self, start: Instant, congestion: Congestion) -> Outcome {
-        let client = Quic::client(start, congestion, self.load, self.seed);
-        let bridge = Quic::bridge(congestion, self.load, self.seed);
-        self.drive(start, client, bridge, |_, _, _| ())
+    /// Both ends and the relay between them, before anything happens.
+    #[must_use]
+    pub fn pair(&self) -> Pair<Box<dyn End>, Drift<Box<dyn End>>> {
+        let start = origin();
+        let (mut up, mut down) =
+            (self.up.build(2 * self.seed, start), self.down.build(2 * self.seed + 1, start));
+        if let Some(adversary) = self.adversary {
+            up = up.then(adversary.element(Way::Up, start, self.seed));
+            down = down.then(adversary.element(Way::Down, start, self.seed));
+        }
+        let (client, bridge) = self.ends(start);
+        Pair::new(start, client, Drift::new(bridge, start, self.drift), up, down)
     }
 
-    fn kcp(&self, start: Instant, tuning: Tuning) -> Outcome {
-        let client = KcpEnd::client(start, tuning, self.load);
-        let bridge = KcpEnd::bridge(start, tuning, self.load);
-        self.drive(start, client, bridge, |_, _, _| ())
+    /// The client and the bridge.
+    pub(crate) fn ends(&self, start: Instant) -> (Box<dyn End>, Box<dyn End>) {
+        let (load, seed) = (self.load, self.seed);
+        let quic = |congestion| -> (Box<dyn End>, Box<dyn End>) {
+            let client = Quic::client(start, congestion, load, seed);
+            (Box::new(client), Box::new(Quic::bridge(congestion, load, seed)))
+        };
+        let kcp = |tuning| -> (Box<dyn End>, Box<dyn End>) {
+            let client = KcpEnd::client(start, tuning, load);
+            (Box::new(client), Box::new(KcpEnd::bridge(start, tuning, load)))
+        };
+        match self.stack {
+            Stack::Ours => {
+                let (client, bridge) = self.ours(start);
+                (Box::new(client), Box::new(bridge))
+            }
+            Stack::Oracle => {
+                let client =
+                    Oracle::client(start, Told::of(&self.up, &self.down), load, self.interval);
+                let bridge = Oracle::bridge(start, Told::of(&self.down, &self.up), load);
+                (Box::new(client), Box::new(bridge))
+            }
+            Stack::QuinnCubic => quic(Congestion::Cubic),
+            Stack::QuinnBbr => quic(Congestion::Bbr),
+            Stack::KcpDefault => kcp(Tuning::Default),
+            Stack::KcpTurbo => kcp(Tuning::Turbo),
+        }
     }
 
     /// Our client, and what answers it.
-    pub(crate) fn ours(&self, start: Instant) -> (Endpoint, Bridge) {
+    fn ours(&self, start: Instant) -> (Endpoint, Bridge) {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let key = SecretKey::from_octets([42; 32]);
@@ -166,58 +204,23 @@ impl Run {
         let mut client = Endpoint::new(connection, self.dress);
         if self.load.is_up() {
             client.put(start, ENDLESS);
-        } else {
+        } else if self.load.is_down() {
             client.get(start, ENDLESS);
         }
         if self.load.has_requests() {
-            client.ping(start, PING_INTERVAL);
+            client.ping(start, self.interval);
         }
         client.add_path(start, self.payload_max);
         seed[8] = 1;
+        let refused_until = if self.takes_early_data { Duration::ZERO } else { WALL + self.time };
         let bridge = Bridge {
-            acceptor: Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), config, seed),
+            acceptor: Acceptor::new(BridgeIdentity::new(key, refused_until), config, seed),
             endpoint: None,
             dress: self.dress,
             payload_max: self.payload_max,
             duplex: self.load == Load::Duplex,
         };
         (client, bridge)
-    }
-
-    /// Lets two ends work, and reads what came of it.
-    fn drive<A: End, B: End>(
-        &self,
-        start: Instant,
-        client: A,
-        bridge: B,
-        further: impl FnOnce(&A, &B, &mut Outcome),
-    ) -> Outcome {
-        let (mut up, mut down) =
-            (self.up.build(2 * self.seed, start), self.down.build(2 * self.seed + 1, start));
-        if let Some(adversary) = self.adversary {
-            up = up.then(adversary.element(Way::Up, start, self.seed));
-            down = down.then(adversary.element(Way::Down, start, self.seed));
-        }
-        let bridge = Drift::new(bridge, start, self.drift);
-        let mut pair = Pair::new(start, client, bridge, up, down);
-        let end = start + self.time;
-        pair.run_until(end);
-        let bridge = &pair.b.node;
-        let (up, down) = (pair.a_to_b().stats(), pair.b_to_a().stats());
-        let (to_bridge, to_client) = (bridge.delivered(), pair.a.delivered());
-        let receiver = if self.load.is_up() { to_bridge } else { to_client };
-        let mut outcome = Outcome {
-            delivered: (total(to_bridge), total(to_client)),
-            wire: (up.entered.octets, down.entered.octets),
-            dropped: (up.dropped().packets, down.dropped().packets),
-            pings_ms: pings_ms(pair.a.pings(), end),
-            deliveries: receiver.iter().map(|(at, len)| (at.duration_since(start), *len)).collect(),
-            acks_alone: <_>::default(),
-            stats: <_>::default(),
-            fault: pair.a.fault().or_else(|| bridge.fault()),
-        };
-        further(&pair.a, bridge, &mut outcome);
-        outcome
     }
 }
 
@@ -337,5 +340,9 @@ impl End for Bridge {
 
     fn fault(&self) -> Option<String> {
         self.endpoint.as_ref().and_then(End::fault)
+    }
+
+    fn ours(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 }

@@ -1,8 +1,11 @@
 //! The work itself, the same for every stack: bulk data that can be checked, requests that are counted.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use relay_sim::Node;
+
+use crate::endpoint::Endpoint;
 
 /// A request, and its echo, in octets.
 pub const PING_OCTETS: usize = 100;
@@ -24,13 +27,15 @@ pub enum Load {
     Duplex,
     /// One bulk download beside requests: what a browser does.
     Download,
+    /// Requests alone.
+    Requests,
 }
 
 impl Load {
     /// Whether the client sends bulk.
     #[must_use]
     pub const fn is_up(self) -> bool {
-        !matches!(self, Self::Download)
+        !matches!(self, Self::Download | Self::Requests)
     }
 
     /// Whether the bridge sends bulk.
@@ -42,7 +47,7 @@ impl Load {
     /// Whether the client asks for echoes.
     #[must_use]
     pub const fn has_requests(self) -> bool {
-        matches!(self, Self::Interactive | Self::Download)
+        matches!(self, Self::Interactive | Self::Download | Self::Requests)
     }
 }
 
@@ -56,7 +61,7 @@ pub struct Ping {
 }
 
 /// What a run reads from an end when it is over, whatever stack it ran.
-pub trait End: Node {
+pub trait End: Node + fmt::Debug {
     /// When octets of bulk arrived in order, and how many.
     fn delivered(&self) -> &[(Instant, u64)];
 
@@ -65,6 +70,11 @@ pub trait End: Node {
 
     /// What must never happen, if it did: wrong octets, a connection that closed.
     fn fault(&self) -> Option<String>;
+
+    /// The end itself, if it is ours.
+    fn ours(&self) -> Option<&Endpoint> {
+        None
+    }
 }
 
 /// Requests at fixed times, whether the last one was answered or not.

@@ -14,3 +14,17 @@ pub trait Node {
     /// When `poll_transmit` is next to be called; `None` if only after a datagram.
     fn next_at(&self) -> Option<Instant>;
 }
+
+impl<N: Node + ?Sized> Node for Box<N> {
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        (**self).handle_datagram(now, datagram);
+    }
+
+    fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
+        (**self).poll_transmit(now, buf)
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        (**self).next_at()
+    }
+}
