@@ -4,14 +4,18 @@
 
 pub mod adversary;
 pub mod endpoint;
+pub mod figure;
 pub mod handshake;
 pub mod jobs;
 pub mod lines;
 pub mod luck;
 pub mod oracle;
 pub mod peers;
+pub mod random;
+pub mod report;
 pub mod run;
 pub mod shared;
+pub mod sweep;
 pub mod work;
 
 pub use endpoint::{Endpoint, Handler};

@@ -1,43 +1,22 @@
 //! What is asked of the transport over each relay, and how near it comes.
-#![expect(clippy::as_conversions, reason = "counts as figures")]
 
 use std::time::Duration;
 
-use relay_sim::{LinkPlan, LinkSpec, Loss, Scenario, Throttle, scenario};
+use relay_sim::{Loss, Scenario, scenario};
 
+use crate::figure::{Figure, median};
 use crate::jobs::in_parallel;
-use crate::luck::Luck;
-use crate::{Load, Outcome, Run, Stack};
-
-/// One figure of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Figure {
-    /// Bulk payload delivered / what the relay carries after random loss and outside outages; of the
-    /// worse direction where both are loaded alike.
-    Utilisation,
-    /// The same of the way back.
-    UtilisationDown,
-    /// Octets of datagrams sent by the client / octets of bulk and requests.
-    Waste,
-    /// The median request, in milliseconds.
-    P50,
-    /// 95 of 100 requests take no longer, in milliseconds.
-    P95,
-    /// 99 of 100 requests take no longer, in milliseconds.
-    P99,
-    /// After each change or outage, the longest time until two seconds carry 80 % of the capacity.
-    Recovery,
-}
+use crate::{Load, Run, Stack};
 
 /// What is asked of one figure.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     /// Which.
     pub figure: Figure,
-    /// What the median over all seeds should reach.
-    pub asked: f64,
-    /// What it does reach at least: worse than this is a step back.
-    pub guard: f64,
+    /// What the median over all seeds should reach, if anything is asked.
+    pub asked: Option<f64>,
+    /// What the worst seed should reach, if anything is asked.
+    pub worst: Option<f64>,
 }
 
 /// One relay, one kind of work, and what is asked.
@@ -58,44 +37,6 @@ pub struct Measured {
     seeds: Vec<Vec<f64>>,
 }
 
-impl Figure {
-    /// Whether more is better.
-    #[must_use]
-    pub const fn is_share(self) -> bool {
-        matches!(self, Self::Utilisation | Self::UtilisationDown)
-    }
-
-    /// As in the table.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Utilisation => "utilisation",
-            Self::UtilisationDown => "utilisation, way back",
-            Self::Waste => "wire / payload",
-            Self::P50 => "p50 ms",
-            Self::P95 => "p95 ms",
-            Self::P99 => "p99 ms",
-            Self::Recovery => "recovery s",
-        }
-    }
-
-    fn of(self, run: &Run, outcome: &Outcome) -> f64 {
-        let payload = outcome.delivered.0 as f64 + 100.0 * outcome.pings_ms.len() as f64;
-        match self {
-            Self::Utilisation => utilisation(run, outcome),
-            Self::UtilisationDown => {
-                let capacity = run.down.spec.capacity().unwrap_or(f64::NAN);
-                outcome.delivered.1 as f64 / (capacity * run.time.as_secs_f64())
-            }
-            Self::Waste => outcome.wire.0 as f64 / payload,
-            Self::P50 => outcome.ping_ms(0.5),
-            Self::P95 => outcome.ping_ms(0.95),
-            Self::P99 => outcome.ping_ms(0.99),
-            Self::Recovery => recovery(run, outcome),
-        }
-    }
-}
-
 impl Bound {
     /// Whether `value` is good enough for `limit`.
     #[must_use]
@@ -105,178 +46,142 @@ impl Bound {
 }
 
 impl Measured {
-    /// The median over the seeds, and the worst, of the bound with this index.
+    /// The bound's figure with each of the first seeds.
+    fn first(&self, index: usize, seeds: usize) -> Vec<f64> {
+        let figures = self.seeds.iter().take(seeds);
+        figures.filter_map(|figures| figures.get(index).copied()).collect()
+    }
+
+    /// The median over the first so many seeds, of the bound with this index.
+    #[must_use]
+    pub fn median_of_first(&self, index: usize, seeds: usize) -> f64 {
+        median(&self.first(index, seeds))
+    }
+
+    /// The median over all seeds, and the worst.
     #[must_use]
     pub fn median_and_worst(&self, bound: Bound, index: usize) -> (f64, f64) {
-        let values = self.seeds.iter().filter_map(|figures| figures.get(index).copied());
-        let mut values: Vec<f64> = values.collect();
+        let mut values = self.first(index, usize::MAX);
         values.sort_by(f64::total_cmp);
         let worst = if bound.figure.is_share() { values.first() } else { values.last() };
-        let median = values.get(values.len() / 2);
-        (median.copied().unwrap_or(f64::NAN), worst.copied().unwrap_or(f64::NAN))
+        (median(&values), worst.copied().unwrap_or(f64::NAN))
     }
 }
 
-/// From `from` to `to`, so much capacity in octets a second.
-struct Stretch {
-    from: f64,
-    to: f64,
-    rate: f64,
-}
-
-fn stretches(plan: &LinkPlan, end: f64) -> Vec<Stretch> {
-    let changes = plan.changes.iter().map(|(at, spec)| (at.as_secs_f64(), spec));
-    let starts: Vec<(f64, &LinkSpec)> = [(0.0, &plan.spec)].into_iter().chain(changes).collect();
-    let ends = starts.iter().skip(1).map(|(at, _)| *at).chain([end]);
-    let of = |((from, spec), to): (&(f64, &LinkSpec), f64)| Stretch {
-        from: *from,
-        to,
-        rate: spec.capacity().unwrap_or(f64::NAN),
-    };
-    starts.iter().zip(ends).map(of).collect()
-}
-
-/// When outages of the plan begin and end.
-fn outages(plan: &LinkPlan, end: f64) -> Vec<(f64, f64)> {
-    let mut all = Vec::new();
-    for outage in &plan.outages {
-        let (mut at, length) = (outage.start.as_secs_f64(), outage.length.as_secs_f64());
-        while at + length <= end {
-            all.push((at, at + length));
-            let Some(every) = outage.every else { break };
-            at += every.as_secs_f64();
-        }
-    }
-    all
-}
-
-fn delivered(outcome: &Outcome, from: f64, to: f64) -> f64 {
-    let within = |at: &Duration| (from..to).contains(&at.as_secs_f64());
-    let octets = outcome.deliveries.iter().filter(|(at, _)| within(at)).map(|(_, octets)| octets);
-    octets.sum::<u64>() as f64
-}
-
-/// The mean over time of what is delivered of what can be.
-fn utilisation(run: &Run, outcome: &Outcome) -> f64 {
-    let end = run.time.as_secs_f64();
-    let outages = outages(&run.up, end);
-    let (mut sum, mut time) = (0.0, 0.0);
-    for Stretch { from, to, rate } in stretches(&run.up, end) {
-        let down = outages.iter().map(|(began, ended)| ended.min(to) - began.max(from));
-        let usable = to - from - down.map(|time| time.max(0.0)).sum::<f64>();
-        sum += delivered(outcome, from, to) / rate;
-        time += usable;
-    }
-    sum / time
-}
-
-fn recovery(run: &Run, outcome: &Outcome) -> f64 {
-    const STEP: f64 = 0.1;
-    let end = run.time.as_secs_f64();
-    let stretches = stretches(&run.up, end);
-    let switches = stretches.iter().skip(1).map(|stretch| (stretch.from, stretch.rate));
-    let first = stretches.first().map_or(f64::NAN, |stretch| stretch.rate);
-    let ends = outages(&run.up, end).into_iter().map(|(_, ended)| (ended, first));
-    let mut longest = 0.0_f64;
-    for (at, rate) in switches.chain(ends) {
-        let mut from = at;
-        while from + 2.0 <= end && delivered(outcome, from, from + 2.0) < 0.8 * rate * 2.0 {
-            from += STEP;
-        }
-        let took = if from + 2.0 <= end { from - at } else { f64::INFINITY };
-        longest = longest.max(took);
-    }
-    // In whole steps, whatever their sum is in binary.
-    (longest * 10.0).round() / 10.0
-}
-
-const fn bound(figure: Figure, asked: f64, guard: f64) -> Bound {
-    Bound { figure, asked, guard }
-}
-
-fn line(
-    name: &'static str,
-    scenario: &str,
-    load: Load,
-    bounds: impl IntoIterator<Item = Bound>,
-) -> Option<Line> {
-    let Scenario { a_to_b, b_to_a, .. } = scenario::by_name(scenario)?;
+/// A line over a named relay.
+fn line(name: &'static str, relay: &str, load: Load, bounds: &[Bound]) -> Line {
+    let Scenario { a_to_b, b_to_a, .. } = scenario::by_name(relay).expect("a named relay");
     let mut run = Run::new(a_to_b, load);
     run.down = b_to_a;
-    if matches!(scenario, "S4" | "S5") {
+    if matches!(relay, "S4" | "S5") {
         run.time = Duration::from_secs(30);
     }
-    Some(Line { name, run, bounds: bounds.into_iter().collect() })
+    Line { name, run, bounds: bounds.to_vec() }
+}
+
+const fn asked(figure: Figure, asked: f64) -> Bound {
+    Bound { figure, asked: Some(asked), worst: None }
+}
+
+const fn told(figure: Figure) -> Bound {
+    Bound { figure, asked: None, worst: None }
+}
+
+const fn share(limit: f64) -> Bound {
+    asked(Figure::Utilisation, limit)
 }
 
 /// The named relays, and what is asked over each.
 #[must_use]
 pub fn lines() -> Vec<Line> {
+    let mut lines = asked_lines();
+    lines.extend(variants());
+    lines
+}
+
+fn asked_lines() -> Vec<Line> {
     use Figure::{P50, P95, P99, Recovery, Utilisation, UtilisationDown, Waste};
     use Load::{Bulk, Duplex, Interactive};
-    let share = |asked, guard| bound(Utilisation, asked, guard);
-    let mut lines: Vec<Line> = [
-        line(
-            "S1-I",
-            "S1",
-            Interactive,
-            [share(0.86, 0.85), bound(P50, 210.0, 210.0), bound(P99, 300.0, 420.0)],
-        ),
-        line("S1-D", "S1", Duplex, [share(0.91, 0.9), bound(UtilisationDown, 0.91, 0.9)]),
-        line(
-            "S2-I",
-            "S2",
-            Interactive,
-            [share(0.86, 0.81), bound(Waste, 1.15, 1.22), bound(P99, 300.0, 300.0)],
-        ),
-        line("S3-I", "S3", Interactive, [share(0.93, 0.93), bound(P99, 300.0, 420.0)]),
-        line("S4-B", "S4", Bulk, [share(0.94, 0.9)]),
-        line("S5-B", "S5", Bulk, [share(0.94, 0.94)]),
-        line(
-            "S7-I",
-            "S7",
-            Interactive,
-            [
-                share(0.91, 0.9),
-                bound(P95, 400.0, 500.0),
-                bound(P99, 2200.0, 2200.0),
-                bound(Recovery, 1.0, 1.5),
-            ],
-        ),
-        line("S8-B", "S8", Bulk, [share(0.93, 0.92), bound(Recovery, 0.3, 1.0)]),
-        line("S9-B", "S9", Bulk, [share(0.91, 0.85)]),
-        line("S9-I", "S9", Interactive, [bound(P95, 300.0, 500.0), bound(P99, 700.0, 1500.0)]),
-        line("S10-I", "S10", Interactive, [share(0.91, 0.91), bound(P99, 250.0, 400.0)]),
-        line("window-I", "window", Interactive, [share(0.95, 0.87), bound(Waste, 1.15, 1.25)]),
-        line(
-            "asymmetric-D",
-            "asymmetric",
-            Duplex,
-            [share(0.88, 0.88), bound(UtilisationDown, 0.92, 0.91)],
-        ),
-        line("S500-B", "S500", Bulk, [share(0.9, 0.9)]),
-        line("serial-I", "serial", Interactive, [share(0.8, 0.74), bound(P50, 330.0, 370.0)]),
-        line(
-            "deep-I",
-            "deep",
-            Interactive,
-            [bound(P95, 1000.0, 3000.0), bound(P99, 3000.0, 5500.0)],
-        ),
-        line("bursty-I", "bursty", Interactive, []),
-        line("pausing-I", "pausing", Interactive, []),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    for line in lines.iter_mut().filter(|line| line.bounds.is_empty()) {
-        let told = [Utilisation, Waste, P50, P95, P99];
-        let open = |figure: Figure| if figure.is_share() { 0.0 } else { f64::INFINITY };
-        line.bounds = told.map(|figure| bound(figure, open(figure), open(figure))).to_vec();
-    }
-    if let Some(mut jittery) = line("S5-B, 1 ms of jitter", "S5", Bulk, [share(0.9, 0.7)]) {
-        jittery.run.up.spec.jitter = Duration::from_millis(1);
-        jittery.run.down.spec.jitter = Duration::from_millis(1);
+    let s9 = Bound { figure: Utilisation, asked: Some(0.91), worst: Some(0.8) };
+    let s10 = Bound { figure: Utilisation, asked: Some(0.91), worst: Some(0.87) };
+    let quick = [share(0.86), asked(P50, 210.0), asked(P99, 300.0)];
+    let switching = [share(0.91), asked(P95, 400.0), asked(P99, 2200.0), asked(Recovery, 1.0)];
+    let lossy = [told(Utilisation), asked(P95, 300.0), asked(P99, 700.0)];
+    let window = [share(0.95), asked(Waste, 1.15), told(P99)];
+    let serial = [share(0.8), asked(P50, 330.0), told(P95)];
+    let deep = [told(Utilisation), asked(P95, 1000.0), asked(P99, 3000.0)];
+    let mut lines = vec![
+        line("S1-I", "S1", Interactive, &quick),
+        line("S1-D", "S1", Duplex, &[share(0.91), asked(UtilisationDown, 0.91)]),
+        line("S2-I", "S2", Interactive, &[share(0.86), asked(Waste, 1.15), asked(P99, 300.0)]),
+        line("S3-I", "S3", Interactive, &[share(0.93), asked(P99, 300.0)]),
+        line("S4-B", "S4", Bulk, &[share(0.94)]),
+        line("S5-B", "S5", Bulk, &[share(0.94)]),
+        line("S7-I", "S7", Interactive, &switching),
+        line("S8-B", "S8", Bulk, &[share(0.93), asked(Recovery, 0.3)]),
+        line("S9-B", "S9", Bulk, &[s9]),
+        line("S9-I", "S9", Interactive, &lossy),
+        line("S10-I", "S10", Interactive, &[s10, asked(P99, 250.0)]),
+        line("window-I", "window", Interactive, &window),
+        line("asymmetric-D", "asymmetric", Duplex, &[share(0.88), asked(UtilisationDown, 0.92)]),
+        line("S500-B", "S500", Bulk, &[share(0.9)]),
+        line("serial-I", "serial", Interactive, &serial),
+        line("deep-I", "deep", Interactive, &deep),
+    ];
+    // A round trip, and 1.5 times what a request of 134 octets and a datagram of 300 take at 500 bytes/s.
+    let slow = 200.0 + 1.5 * (134.0 + 300.0) / 0.5;
+    let mut rare = line("S500, a request per 5 s", "S500", Interactive, &[told(Utilisation)]);
+    rare.run.interval = Duration::from_secs(5);
+    rare.bounds.push(asked(P50, slow));
+    lines.push(rare);
+    lines
+}
+
+/// What the relays above leave out.
+fn variants() -> Vec<Line> {
+    use Figure::{P50, P95, P99, Utilisation, Waste};
+    use Load::{Bulk, Interactive};
+    let all = [Utilisation, Waste, P50, P95, P99].map(told);
+    let mut lines = vec![
+        line("bursty-I", "bursty", Interactive, &all),
+        line("pausing-I", "pausing", Interactive, &all),
+    ];
+    let jitters = [
+        ("S4-B, 1 ms of jitter", "S4", 1, share(0.9)),
+        ("S5-B, 1 ms of jitter", "S5", 1, share(0.9)),
+        ("S4-B, 4 ms of jitter", "S4", 4, told(Utilisation)),
+        ("S5-B, 4 ms of jitter", "S5", 4, told(Utilisation)),
+    ];
+    for (name, relay, jitter, bound) in jitters {
+        let mut jittery = line(name, relay, Bulk, &[bound]);
+        for way in [&mut jittery.run.up, &mut jittery.run.down] {
+            way.spec.jitter = Duration::from_millis(jitter);
+        }
         lines.push(jittery);
+    }
+    for (name, relay) in [("S1-I, 4 ms of jitter", "S1"), ("S3-I, 4 ms of jitter", "S3")] {
+        let mut jittery = line(name, relay, Interactive, &all);
+        for way in [&mut jittery.run.up, &mut jittery.run.down] {
+            way.spec.jitter = Duration::from_millis(4);
+        }
+        lines.push(jittery);
+    }
+    for (name, relay) in
+        [("S1-I, a clock 100 ppm fast", "S1"), ("S3-I, a clock 100 ppm fast", "S3")]
+    {
+        let mut drifting = line(name, relay, Interactive, &all);
+        drifting.run.drift = 100;
+        lines.push(drifting);
+    }
+    for (name, probability) in
+        [("S3-I, 1 % lost before the throttle", 0.01), ("S3-I, 5 % lost before the throttle", 0.05)]
+    {
+        let mut early = line(name, "S3", Interactive, &all);
+        for way in [&mut early.run.up, &mut early.run.down] {
+            way.spec.loss = Loss::None;
+            way.spec.early_loss = Loss::Bernoulli { probability };
+        }
+        lines.push(early);
     }
     lines
 }
@@ -295,58 +200,4 @@ pub fn measure(lines: &[Line], stack: Stack, seeds: u64) -> Vec<Measured> {
     });
     let per_line = usize::try_from(seeds).unwrap_or(1).max(1);
     figures.chunks(per_line).map(|seeds| Measured { seeds: seeds.to_vec() }).collect()
-}
-
-/// A link drawn at random, and what was measured on it.
-#[derive(Clone, Debug)]
-pub struct Drawn {
-    /// Octets a second.
-    pub rate: f64,
-    /// In milliseconds.
-    pub round_trip_ms: f64,
-    /// A share.
-    pub loss: f64,
-    /// A policer, not a shaper.
-    pub is_policed: bool,
-    /// Bulk payload / what the link carries after random loss.
-    pub utilisation: f64,
-    /// 95 of 100 requests take no longer, in round trips.
-    pub p95: f64,
-}
-
-/// So many links, log-uniform from 500 B/s to 10 MB/s, 10 to 600 ms, 0 to 15 % loss, half of them policers
-/// (bucket 1.5 to 8 KB), half shapers (bucket 1.5 KB, queue 1.5 to 64 KB): a minute of bulk beside requests.
-#[must_use]
-pub fn draw(count: u64) -> Vec<Drawn> {
-    let seeds: Vec<u64> = (1..=count).collect();
-    in_parallel(&seeds, |seed| {
-        let mut luck = Luck::new(*seed);
-        let rate = 500.0 * 20_000_f64.powf(luck.draw());
-        let round_trip_ms = 10.0 + 590.0 * luck.draw();
-        let (loss, is_policed, size) = (0.15 * luck.draw(), luck.draw() < 0.5, luck.draw());
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "small positive figures"
-        )]
-        let whole = |octets: f64| octets as u64;
-        let spec = LinkSpec {
-            throttle: if is_policed {
-                Throttle::Policer { rate: whole(rate), burst: whole(1500.0 + 6500.0 * size) }
-            } else {
-                Throttle::Shaper { rate: whole(rate), burst: 1500 }
-            },
-            delay: Duration::from_secs_f64(round_trip_ms / 2000.0),
-            loss: Loss::Bernoulli { probability: loss },
-            queue_octets: whole(1500.0 * (64.0_f64 / 1.5).powf(size)),
-            ..LinkSpec::default()
-        };
-        let mut run = Run::new(spec, Load::Interactive);
-        run.seed = *seed;
-        let outcome = run.run();
-        assert_eq!(outcome.fault, None, "link {seed}");
-        let utilisation = utilisation(&run, &outcome);
-        let p95 = outcome.ping_ms(0.95) / round_trip_ms;
-        Drawn { rate, round_trip_ms, loss, is_policed, utilisation, p95 }
-    })
 }

@@ -52,12 +52,14 @@ impl Told {
         let later = plan.changes.iter().map(|(at, spec)| (*at, spec));
         let all = [first].into_iter().chain(later);
         // A second of a policing relay must hold the datagram that straddles its turn, too.
-        let rates = all.map(|(at, spec)| match spec.throttle {
-            Throttle::WindowPolicer { .. } => (at, 0.98 * rate_of(spec.throttle)),
-            Throttle::PausingReader { .. } | Throttle::Policer { .. } => {
-                (at, 0.985 * rate_of(spec.throttle))
-            }
-            Throttle::None | Throttle::Shaper { .. } => (at, 0.99 * rate_of(spec.throttle)),
+        let rates = all.map(|(at, spec)| {
+            let pace = match spec.throttle {
+                Throttle::WindowPolicer { .. } => 0.98,
+                Throttle::PausingReader { .. } | Throttle::Policer { .. } => 0.985,
+                Throttle::None | Throttle::Shaper { .. } => 0.99,
+            };
+            // What is lost before the throttle does not fill it.
+            (at, pace * rate_of(spec.throttle) / (1.0 - spec.early_loss.mean()))
         });
         let room = match plan.spec.throttle {
             Throttle::Policer { burst, .. } => burst,

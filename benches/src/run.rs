@@ -59,7 +59,7 @@ pub struct Run {
 }
 
 /// The figures of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// Bulk octets delivered in order at the bridge, and at the client.
     pub delivered: (u64, u64),
@@ -69,6 +69,8 @@ pub struct Outcome {
     pub dropped: (u64, u64),
     /// How long each request took, in milliseconds, sorted; an unanswered one counts with its age.
     pub pings_ms: Vec<f64>,
+    /// How many of them were never answered.
+    pub unanswered: usize,
     /// When bulk octets arrived, since the start.
     pub deliveries: Vec<(Duration, u64)>,
     /// The acknowledgements that the client and the bridge sent alone, if they are ours.
@@ -144,6 +146,7 @@ impl Run {
             wire: (up.entered.octets, down.entered.octets),
             dropped: (up.dropped().packets, down.dropped().packets),
             pings_ms: pings_ms(client.pings(), end),
+            unanswered: client.pings().iter().filter(|ping| ping.answered.is_none()).count(),
             deliveries: receiver.iter().map(|(at, len)| (at.duration_since(start), *len)).collect(),
             acks_alone: (client_acks, bridge_acks),
             stats: (client_stats, bridge_stats),

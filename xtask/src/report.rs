@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{Outcome, tree};
 
-/// Writes docs/measurements.md; or, to check, only compares with what was reached before.
+/// Writes docs/measurements.md, its drawings and the record of its figures; or, to check, only compares with the
+/// record.
 pub(crate) fn run(root: &Path, json: Option<PathBuf>, check: bool) -> Result<Outcome> {
     let mut cargo = tree::cargo(root);
     cargo.args([
@@ -18,11 +19,8 @@ pub(crate) fn run(root: &Path, json: Option<PathBuf>, check: bool) -> Result<Out
         "report",
         "--",
     ]);
-    if check {
-        cargo.arg("--check");
-    } else {
-        cargo.arg("--markdown").arg(root.join("docs/measurements.md"));
-    }
+    let docs = root.join("docs");
+    cargo.arg(if check { "--check" } else { "--docs" }).arg(docs);
     if let Some(path) = json {
         cargo.arg("--json").arg(std::path::absolute(path)?);
     }
