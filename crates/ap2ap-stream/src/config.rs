@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::congestion::Congestion;
+
 /// The limits and times of a connection. Both ends may differ in all of them.
 ///
 /// What a peer may do before it was told of any limit is fixed, so that a first message can carry
@@ -37,6 +39,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// The connection ends when the handshake took longer than this.
     pub handshake_timeout: Duration,
+    /// What decides how fast this side sends on each path.
+    pub congestion: Congestion,
 }
 
 impl Default for Config {
@@ -52,6 +56,7 @@ impl Default for Config {
             answer_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(60)),
             handshake_timeout: Duration::from_secs(20),
+            congestion: Congestion::default(),
         }
     }
 }

@@ -185,6 +185,7 @@ impl Connection {
         now: Instant,
     ) -> Self {
         let streams = StreamMap::new(side, &config);
+        let paths = Paths::new(config.congestion.clone());
         Self {
             side,
             client: None,
@@ -193,7 +194,7 @@ impl Connection {
             clock: Clock::new(now),
             dice: Dice::new(seed),
             state,
-            paths: Paths::new(),
+            paths,
             streams,
             datagrams: Datagrams::default(),
             events: VecDeque::new(),

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::id::{ErrorCode, PathId, StreamId};
+use crate::path_memory::PathMemory;
 use crate::ticket::Ticket;
 
 /// The one next step for whoever drives a connection.
@@ -95,6 +96,10 @@ pub enum PathEvent {
         /// The longest datagram, in octets.
         payload_max: usize,
     },
+    /// What [`Connection::path_memory`](crate::Connection::path_memory) said of it at another time, perhaps
+    /// long ago. It counts if it follows `Added` before [`poll_output`](crate::Connection::poll_output) is
+    /// called; on a path that something was sent on it is ignored.
+    Remembered(PathMemory),
     /// Its longest datagram changed.
     Changed {
         /// The longest datagram, in octets.

@@ -3,7 +3,7 @@
 
 mod acceptor;
 mod config;
-mod congestion;
+pub mod congestion;
 mod connection;
 mod credentials;
 mod datagram;
@@ -20,6 +20,7 @@ mod noise;
 mod num;
 mod outer;
 mod path;
+mod path_memory;
 mod protection;
 mod recovery;
 mod replay;
@@ -40,6 +41,7 @@ pub use event::{CloseReason, Event, Output, PathEvent};
 pub use id::{ErrorCode, PathId, Side, StreamId};
 pub use identity::BridgeIdentity;
 pub use key::{ParseKeyError, PublicKey, SecretKey};
+pub use path_memory::{LossClass, PathLoss, PathMemory, PathMemoryError};
 pub use replay::{CLOCK_TOLERANCE, REPLAY_CACHE_MAX, REPLAY_WINDOW};
 pub use stats::Stats;
 pub use stream::Stream;

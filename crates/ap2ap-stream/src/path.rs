@@ -12,10 +12,10 @@ pub(crate) mod set;
 
 use std::time::Instant;
 
-use crate::congestion::relay_rate::RelayRate;
-use crate::congestion::{Controller, RoundTrip};
+use crate::congestion::{Congestion, Controller, RoundTrip};
 use crate::id::PathId;
 use crate::num;
+use crate::path_memory::PathMemory;
 use crate::protection::ConnectionId;
 use crate::recovery::received::Received;
 use crate::recovery::rtt::RttEstimator;
@@ -55,6 +55,8 @@ pub(crate) struct Way {
     pub(crate) payload_max: usize,
     /// Several peers' datagrams come over it, and nothing but their ids tells whose they are.
     pub(crate) is_shared: bool,
+    /// What was learned of it at another time.
+    pub(crate) memory: Option<PathMemory>,
 }
 
 /// Octets that came over a path, and went, while the peer may not be there.
@@ -105,7 +107,7 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn new(way: Way, epoch: u32) -> Self {
+    pub(crate) fn new(way: Way, epoch: u32, congestion: &Congestion) -> Self {
         let mut path = Self {
             id: way.id,
             epoch,
@@ -113,7 +115,7 @@ impl Path {
             is_shared: way.is_shared,
             refused: false,
             rtt: RttEstimator::default(),
-            controller: Box::new(RelayRate::new()),
+            controller: congestion.build(way.memory),
             received: Received::default(),
             sent: SentPackets::new(),
             probing: Probing::default(),
@@ -132,6 +134,15 @@ impl Path {
 
     pub(crate) fn change_payload_max(&mut self, payload_max: usize) {
         self.payload_max = payload_max.clamp(PAYLOAD_MIN, DATAGRAM_MAX);
+        self.controller.on_payload_max(num::to_f64(num::len_u64(self.payload_max)));
+    }
+
+    /// Begins with what was learned at another time, unless it has begun.
+    pub(crate) fn remember(&mut self, congestion: &Congestion, memory: PathMemory) {
+        if self.sent.next_number() == 0 {
+            self.controller = congestion.build(Some(memory));
+            self.change_payload_max(self.payload_max);
+        }
     }
 
     /// The longest datagram, in octets, within 256 to 2,048.
@@ -149,8 +160,9 @@ impl Path {
     }
 
     /// As its carrier describes it.
-    pub(crate) const fn way(&self) -> Way {
-        Way { id: self.id, payload_max: self.payload_max, is_shared: self.is_shared }
+    pub(crate) fn way(&self) -> Way {
+        let memory = self.controller.memory();
+        Way { id: self.id, payload_max: self.payload_max, is_shared: self.is_shared, memory }
     }
 
     /// AP-82: the same path, its numbers and keys, over another of the carrier's. Where it was
@@ -257,7 +269,8 @@ impl Path {
     pub(crate) fn round_trip(&self) -> RoundTrip {
         RoundTrip {
             least: self.rtt.least().as_secs_f64(),
-            smoothed_raw: self.rtt.smoothed().as_secs_f64(),
+            smoothed: self.rtt.smoothed().as_secs_f64(),
+            probe_timeout: self.rtt.probe_timeout().as_secs_f64(),
         }
     }
 
@@ -310,8 +323,8 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
     fn what_was_sent_before_a_move_proves_no_path_after_it() {
         let now = Instant::now();
-        let way = |id| Way { id: PathId(id), payload_max: 1200, is_shared: true };
-        let mut path = Path::new(way(0), 1);
+        let way = |id| Way { id: PathId(id), payload_max: 1200, is_shared: true, memory: None };
+        let mut path = Path::new(way(0), 1, &Congestion::default());
         let hear_of = |path: &mut Path, number| {
             let (ranges, arrivals) = (vec![number..=number], Vec::new());
             let ack =

@@ -37,7 +37,12 @@ impl Pacer {
 
     /// When the next bulk datagram may go: now or later.
     pub(super) fn due(&self, now: Seconds, rate: f64) -> Seconds {
-        let excess = self.level - (SLACK_S * rate).min(SLACK_OCTETS_MAX);
+        self.due_within(now, rate, (SLACK_S * rate).min(SLACK_OCTETS_MAX))
+    }
+
+    /// The same where the level may be as high as `allowed` octets.
+    pub(super) fn due_within(&self, now: Seconds, rate: f64, allowed: f64) -> Seconds {
+        let excess = self.level - allowed;
         if excess <= 0.0 { now } else { now + excess / rate.max(1.0) }
     }
 }

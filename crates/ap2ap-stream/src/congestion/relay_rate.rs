@@ -57,7 +57,7 @@ const CHANCE_RARE: f64 = 0.01;
 
 /// The rate controller for throttled relays.
 #[derive(Debug)]
-pub(crate) struct RelayRate {
+pub(super) struct RelayRate {
     /// Octets a second; meaningful outside of `Start`.
     rate: f64,
     phase: Phase,
@@ -121,14 +121,14 @@ struct Drain {
 }
 
 impl RelayRate {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             rate: 0.0,
             phase: Phase::Start(Train::first()),
             pacer: Pacer::default(),
             sensor: QueueSensor::default(),
             position: 0.0,
-            round_trip: RoundTrip { least: 0.2, smoothed_raw: 0.2 },
+            round_trip: RoundTrip { least: 0.2, smoothed: 0.2, probe_timeout: 0.4 },
             policer: Policer::default(),
             delivery: Delivery::default(),
             is_policed: false,
@@ -557,12 +557,21 @@ impl Controller for RelayRate {
         }
     }
 
+    fn state(&self) -> &'static str {
+        match &self.phase {
+            Phase::Start(_) => "start",
+            Phase::Grow(_) => "grow",
+            Phase::Cruise { .. } => "cruise",
+            Phase::Probe(_) => "probe",
+        }
+    }
+
     fn window(&self) -> f64 {
         match &self.phase {
             Phase::Start(train) => train.octets(),
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
                 let slack = if matches!(self.phase, Phase::Grow(_)) { 0.3 } else { 0.1 };
-                let time = 1.25_f64.mul_add(self.round_trip.smoothed_raw, slack);
+                let time = 1.25_f64.mul_add(self.round_trip.smoothed, slack);
                 self.rate.mul_add(time, 2.0 * self.datagram_octets())
             }
         }

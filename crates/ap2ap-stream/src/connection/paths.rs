@@ -8,8 +8,10 @@ use super::{Connection, State};
 use crate::event::{Event, PathEvent};
 use crate::id::{PathId, Side};
 use crate::path::set::Belongs;
-use crate::path::{PATHS_MAX, Path, Way};
+use crate::path::{PATHS_MAX, Way};
+use crate::path_memory::PathMemory;
 use crate::protection::{ConnectionId, Opened};
+use crate::recovery::rtt::RttEstimator;
 use crate::recovery::sent::SentFrame;
 use crate::wire::CONNECTION_ID_LEN;
 
@@ -30,11 +32,12 @@ impl Connection {
     pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
         match event {
             PathEvent::Added { payload_max } => {
-                self.add_path(Way { id: path, payload_max, is_shared: false });
+                self.add_path(Way { id: path, payload_max, is_shared: false, memory: None });
             }
             PathEvent::AddedShared { payload_max } => {
-                self.add_path(Way { id: path, payload_max, is_shared: true });
+                self.add_path(Way { id: path, payload_max, is_shared: true, memory: None });
             }
+            PathEvent::Remembered(memory) => self.paths.remember(path, memory),
             PathEvent::Changed { payload_max } => {
                 self.paths.change_candidate(path, payload_max);
                 for known in self.paths.list.iter_mut().filter(|known| known.id == path) {
@@ -87,6 +90,13 @@ impl Connection {
     #[must_use]
     pub fn uses_path(&self, path: PathId) -> bool {
         self.paths.index_of(path).is_some()
+    }
+
+    /// What was learned of a path, once there is something: keep it, and give it back with
+    /// [`PathEvent::Remembered`] when the path comes again.
+    #[must_use]
+    pub fn path_memory(&self, path: PathId) -> Option<PathMemory> {
+        self.paths.get(self.paths.index_of(path)?)?.controller.memory()
     }
 
     fn add_path(&mut self, way: Way) {
@@ -163,11 +173,12 @@ impl Connection {
                 Some((index, opened))
             }
             Belongs::Joining { epoch } => {
-                let path = Path::new(self.paths.way(id)?, epoch);
-                let keep_previous = path.rtt.probe_timeout() * 3;
+                let way = self.paths.way(id)?;
+                let keep_previous = RttEstimator::default().probe_timeout() * 3;
                 let opened =
                     self.open_in(now, keep_previous, (epoch, 0), CONNECTION_ID_LEN, packet)?;
-                let index = self.bind_path(now, path)?;
+                // Only now: whoever copies a connection id is not worth a path.
+                let index = self.bind_path(now, way, epoch)?;
                 Some((index, opened))
             }
             Belongs::Nowhere => None,
@@ -200,8 +211,8 @@ impl Connection {
     }
 
     /// AP-81: the epoch has its path, instead of the one that was there before.
-    fn bind_path(&mut self, now: Instant, mut path: Path) -> Option<usize> {
-        let (id, epoch) = (path.id, path.epoch);
+    fn bind_path(&mut self, now: Instant, way: Way, epoch: u32) -> Option<usize> {
+        let id = way.id;
         if let Some(before) = self.paths.index_of(id) {
             self.drop_path(now, before, Leave::Known);
         }
@@ -211,6 +222,7 @@ impl Connection {
         }
         debug!(epoch, "a path joined");
         self.paths.remove_candidate(id);
+        let mut path = self.paths.make(way, epoch);
         // What came is counted with the packet.
         path.limit(0);
         path.ping_due = true;

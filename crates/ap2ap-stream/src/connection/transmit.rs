@@ -523,7 +523,12 @@ impl Connection {
             return None;
         }
         let octets = controller.datagram_octets();
-        Some(controller.permission(pace.now, octets, in_flight))
+        let permission = controller.permission(pace.now, octets, in_flight);
+        debug_assert!(
+            permission != Permission::AfterAck || in_flight > 0.0,
+            "nothing would wake it"
+        );
+        Some(permission)
     }
 
     fn bulk_at(&mut self, now: Instant) -> Option<Instant> {

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::epochs::{Awaited, Given, OPEN_MAX};
 use super::{PATHS_MAX, Path, Way};
+use crate::congestion::Congestion;
 use crate::id::PathId;
+use crate::path_memory::PathMemory;
 use crate::protection::{ConnectionId, Protection};
 use crate::wire::CONNECTION_ID_LEN;
 
@@ -16,6 +18,8 @@ const LEAVES_MAX: usize = 64;
 pub(crate) struct Paths {
     /// In the order in which they came. At most [`PATHS_MAX`].
     pub(crate) list: Vec<Path>,
+    /// What controls each.
+    congestion: Congestion,
     /// Epoch 0 has had its path, and something may have been sealed there.
     has_begun: bool,
     /// Announced by a carrier and not in use: at a client until there are keys and room, at a
@@ -45,9 +49,10 @@ pub(crate) enum Belongs {
 }
 
 impl Paths {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(congestion: Congestion) -> Self {
         Self {
             list: Vec::new(),
+            congestion,
             has_begun: false,
             candidates: Vec::new(),
             given: Given::new(),
@@ -90,11 +95,26 @@ impl Paths {
         self.get_mut(index)
     }
 
+    /// A path that is not in the list yet.
+    pub(crate) fn make(&self, way: Way, epoch: u32) -> Path {
+        Path::new(way, epoch, &self.congestion)
+    }
+
+    /// What was learned of a path at another time, before anything is sent on it.
+    pub(crate) fn remember(&mut self, id: PathId, memory: PathMemory) {
+        for way in self.candidates.iter_mut().filter(|way| way.id == id) {
+            way.memory = Some(memory);
+        }
+        for path in self.list.iter_mut().filter(|path| path.id == id) {
+            path.remember(&self.congestion, memory);
+        }
+    }
+
     /// AP-80: the handshake's path. False: there was one.
     pub(crate) fn begin(&mut self, way: Way) -> bool {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         if is_first {
-            self.list.push(Path::new(way, 0));
+            self.list.push(self.make(way, 0));
         }
         is_first
     }
@@ -141,7 +161,7 @@ impl Paths {
         let epoch = self.given.next()?;
         self.candidates.remove(0);
         self.unheard.insert(epoch);
-        self.list.push(Path::new(way, epoch));
+        self.list.push(self.make(way, epoch));
         self.list.last_mut()
     }
 
