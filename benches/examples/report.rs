@@ -19,10 +19,10 @@ fn main() -> io::Result<ExitCode> {
             measure(Path::new(docs), Some(json.into()))
         }
         [Some("--check"), Some(docs)] => compare(Path::new(docs)),
-        [Some("--lines"), Some(seeds)] => Ok(print_lines(seeds)),
+        [Some("--lines"), Some(seeds), ref names @ ..] => Ok(print_lines(seeds, names)),
         _ => {
             eprintln!(
-                "error: expected --docs FOLDER [--json FILE], --check FOLDER or --lines SEEDS"
+                "error: expected --docs FOLDER [--json FILE], --check FOLDER or --lines SEEDS [NAME ...]"
             );
             Ok(ExitCode::FAILURE)
         }
@@ -52,10 +52,12 @@ fn compare(docs: &Path) -> io::Result<ExitCode> {
     Ok(if worse.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Only the named relays, for who works on the sender.
-fn print_lines(seeds: &str) -> ExitCode {
+/// Only some of the named relays, for who works on the sender: those whose names begin so, or all.
+fn print_lines(seeds: &str, names: &[Option<&str>]) -> ExitCode {
     let Ok(seeds) = seeds.parse() else { return ExitCode::FAILURE };
-    let lines = lines::lines();
+    let mut lines = lines::lines();
+    let is_wanted = |line: &str| names.iter().flatten().any(|name| line.starts_with(name));
+    lines.retain(|line| names.is_empty() || is_wanted(line.name));
     print(&of_lines(&lines, &lines::measure(&lines, Stack::Ours, seeds), None));
     ExitCode::SUCCESS
 }

@@ -30,6 +30,12 @@ const SOONER_S: f64 = 0.01;
 /// Where that takes less than this, in seconds, nobody minds.
 const SERIAL_MIN_S: f64 = 0.01;
 
+/// Jitter above this, in seconds, and longer than so much of the gaps between packets hides the queue from
+/// single packets: then only the quickest in so many jitters tells.
+const JITTER_MIN_S: f64 = 0.0002;
+const DENSE_JITTERS: f64 = 3.0;
+const BLOCK_JITTERS: f64 = 6.0;
+
 /// A queue shorter than this in time is not told from noise.
 const THRESHOLD_S: f64 = 0.002;
 
@@ -78,6 +84,31 @@ pub(super) struct QueueSensor {
     last: Option<Last>,
     delays: [Option<f64>; 2],
     run: Option<Run>,
+    /// What was acknowledged, all in all.
+    arrived: Arrived,
+    /// The usual time between two packets, and when the newest was sent.
+    spacing: f64,
+    newest_sent_at: Seconds,
+    /// The quickest packet of those sent since then.
+    block: Option<Sample>,
+    block_from: Seconds,
+}
+
+/// So much was acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrived {
+    octets: f64,
+    packets: f64,
+}
+
+/// A packet that can be timed.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    packet: Outcome,
+    arrived_at: Seconds,
+    delay: f64,
+    /// What was acknowledged up to and with it.
+    arrived: Arrived,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,9 +125,8 @@ struct Run {
     arrived_at: Seconds,
     sent_at: Seconds,
     count: f64,
-    /// Octets and packets that arrived after the run's first, timed or not.
-    octets: f64,
-    packets: f64,
+    /// What was acknowledged up to and with the run's first, timed or not.
+    arrived: Arrived,
 }
 
 /// The least delay of the current and the last slot.
@@ -110,11 +140,46 @@ struct Base {
 impl QueueSensor {
     /// Takes an acknowledged packet, in the order of the numbers. `None`: it says nothing.
     pub(super) fn read(&mut self, packet: &Outcome, care: Care, known: Known) -> Option<Reading> {
-        if let Some(run) = &mut self.run {
-            run.octets += packet.octets;
-            run.packets += 1.0;
-        }
+        self.arrived.octets += packet.octets;
+        self.arrived.packets += 1.0;
         let arrived_at = packet.arrived_at?;
+        let delay = arrived_at - packet.sent_at;
+        let spacing = self.follow_spacing(packet);
+        self.follow_jitter(delay);
+        let sample = Sample { packet: *packet, arrived_at, delay, arrived: self.arrived };
+        let is_dense = self.jitter > JITTER_MIN_S && spacing < DENSE_JITTERS * self.jitter;
+        let sample = if is_dense { self.quickest_of_block(sample)? } else { sample };
+        self.read_sample(&sample, care, known)
+    }
+
+    /// Where jitter is longer than the gaps between packets, only the quickest of a block tells of the queue.
+    fn quickest_of_block(&mut self, sample: Sample) -> Option<Sample> {
+        let length = BLOCK_JITTERS * self.jitter;
+        match &mut self.block {
+            Some(best) if sample.packet.sent_at < self.block_from + length => {
+                if sample.delay < best.delay {
+                    *best = sample;
+                }
+                None
+            }
+            block => {
+                self.block_from = sample.packet.sent_at;
+                block.replace(sample)
+            }
+        }
+    }
+
+    /// The usual time between two packets.
+    fn follow_spacing(&mut self, packet: &Outcome) -> f64 {
+        const WEIGHT: f64 = 1.0 / 50.0;
+        let gap = (packet.sent_at - self.newest_sent_at).max(0.0);
+        self.newest_sent_at = self.newest_sent_at.max(packet.sent_at);
+        self.spacing += WEIGHT * (gap.min(1.0) - self.spacing);
+        self.spacing
+    }
+
+    fn read_sample(&mut self, sample: &Sample, care: Care, known: Known) -> Option<Reading> {
+        let Sample { packet, arrived_at, delay, .. } = *sample;
         let is_in_order = self
             .last
             .is_none_or(|last| packet.number > last.number && arrived_at >= last.arrived_at);
@@ -122,7 +187,6 @@ impl QueueSensor {
             self.run = None;
             return None;
         }
-        let delay = arrived_at - packet.sent_at;
         let before = self.base_mut(packet.octets).least();
         let base = self.base_mut(packet.octets).update(packet.sent_at, delay);
         let sooner = before.map_or(0.0, |before| (before - delay).max(0.0));
@@ -145,10 +209,9 @@ impl QueueSensor {
         }
         let base =
             if self.is_serial { self.serial.update(packet.sent_at, delay - own) } else { base };
-        self.follow_jitter(delay);
         let threshold = THRESHOLD_S + 3.0 * self.jitter;
         let queue = delay - own - base;
-        let slope = self.follow_run((packet, arrived_at), (queue, threshold), care, known.chance);
+        let slope = self.follow_run(sample, (queue, threshold), care, known.chance);
         self.last =
             Some(Last { number: packet.number, arrived_at, sent_at: packet.sent_at, queue });
         let queue = if queue > threshold { queue } else { 0.0 };
@@ -189,6 +252,7 @@ impl QueueSensor {
     /// What arrives next says nothing about what came before.
     pub(super) fn interrupt(&mut self) {
         self.run = None;
+        self.block = None;
         self.delays = [None; 2];
     }
 
@@ -210,7 +274,7 @@ impl QueueSensor {
 
     fn follow_run(
         &mut self,
-        (packet, arrived_at): (&Outcome, Seconds),
+        &Sample { packet, arrived_at, arrived, .. }: &Sample,
         (queue, threshold): (f64, f64),
         care: Care,
         chance: f64,
@@ -231,8 +295,7 @@ impl QueueSensor {
                 arrived_at,
                 sent_at: packet.sent_at,
                 count: 1.0,
-                octets: 0.0,
-                packets: 0.0,
+                arrived,
             });
             return None;
         };
@@ -248,7 +311,11 @@ impl QueueSensor {
         if !long_enough || !tells {
             return None;
         }
-        let rate = run.octets_served(packet.position - run.position, chance) / span;
+        let since = Arrived {
+            octets: arrived.octets - run.arrived.octets,
+            packets: arrived.packets - run.arrived.packets,
+        };
+        let rate = since.octets_served(packet.position - run.position, chance) / span;
         Some((rate, self.trust(span, run.count, care)))
     }
 
@@ -264,7 +331,7 @@ impl QueueSensor {
     }
 }
 
-impl Run {
+impl Arrived {
     /// Of so many octets sent, those that the queue took in: what chance loses was served before, but what is
     /// lost beyond that never got in.
     fn octets_served(&self, sent: f64, chance: f64) -> f64 {
