@@ -36,6 +36,9 @@ const JITTER_MIN_S: f64 = 0.0002;
 const DENSE_JITTERS: f64 = 3.0;
 const BLOCK_JITTERS: f64 = 6.0;
 
+/// Less than this behind another, in octets, is no train: two requests of which one is late look like a slow relay.
+const ROUGH_OCTETS: f64 = 600.0;
+
 /// A queue shorter than this in time is not told from noise.
 const THRESHOLD_S: f64 = 0.002;
 
@@ -303,9 +306,10 @@ impl QueueSensor {
         let run = *run;
         let span = arrived_at - run.arrived_at;
         let sent_span = packet.sent_at - run.sent_at;
+        let sent = packet.position - run.position;
         let long_enough = (run.count >= 3.0 && span >= (8.0 * self.jitter).max(0.004))
             || span > 0.08
-            || (care == Care::Rough && span > 0.002);
+            || (care == Care::Rough && span > 0.002 && sent >= ROUGH_OCTETS);
         // A delay that stays flat shows our own rate, not the relay's.
         let tells = (span - sent_span).abs() > 0.004 * span;
         if !long_enough || !tells {
@@ -315,7 +319,7 @@ impl QueueSensor {
             octets: arrived.octets - run.arrived.octets,
             packets: arrived.packets - run.arrived.packets,
         };
-        let rate = since.octets_served(packet.position - run.position, chance) / span;
+        let rate = since.octets_served(sent, chance) / span;
         Some((rate, self.trust(span, run.count, care)))
     }
 

@@ -50,6 +50,9 @@ const PROBE_ACK_S: f64 = 0.02;
 const DATAGRAM_S: (f64, f64) = (0.06, 0.4);
 /// Requests are expected for so long after the last one, in seconds.
 const SPARSE_FOR_S: f64 = 3.0;
+/// A relay whose queue told its rate is not asked whether it is a policer for so long, in seconds: two of the longest
+/// times between probes.
+const SHAPED_FOR_S: f64 = 16.0;
 /// A loss changes the share that chance is taken for by this weight.
 const CHANCE_WEIGHT: f64 = 0.01;
 /// Where chance takes less than this, a drop needs no second reason.
@@ -77,6 +80,8 @@ pub(super) struct RelayRate {
     rate_at_run_start: f64,
     drain: Option<Drain>,
     queue_seen_at: Option<Seconds>,
+    /// When a queue told the rate last.
+    shaped_at: Option<Seconds>,
     /// When a packet left last, and a small one that is no bulk.
     sent_at: Seconds,
     sparse_at: Option<Seconds>,
@@ -138,6 +143,7 @@ impl RelayRate {
             rate_at_run_start: 0.0,
             drain: None,
             queue_seen_at: None,
+            shaped_at: None,
             sent_at: 0.0,
             sparse_at: None,
             judged_at: 0.0,
@@ -223,6 +229,9 @@ impl RelayRate {
             return;
         };
         let slope = slope.max(RATE_MIN);
+        if trust >= 0.99 {
+            self.shaped_at = Some(now);
+        }
         match &self.phase {
             Phase::Start(_) if trust < 0.99 => {}
             Phase::Start(_) => self.found(now, packet, reading.queue, slope),
@@ -343,6 +352,9 @@ impl RelayRate {
         if matches!(self.phase, Phase::Start(_)) || self.may_overflow(now) || is_early {
             return;
         }
+        if !self.is_policed && self.is_shaped(now) {
+            return;
+        }
         self.judged_at = now;
         let Some(verdict) = self.policer.verdict(now, self.rate) else {
             if std::mem::take(&mut self.is_policed) {
@@ -380,7 +392,7 @@ impl RelayRate {
             return;
         }
         let span = (4.0 * self.round_trip.least).max(1.0);
-        if let Some(rate) = self.delivery.verdict(span)
+        if let Some(rate) = self.delivery.verdict(span, self.chance)
             && rate < self.rate
         {
             self.enter_cruise(now, rate.max(self.rate / 4.0));
@@ -390,6 +402,12 @@ impl RelayRate {
     /// Whether a queue was seen so lately that what is lost may be its overflow.
     fn may_overflow(&self, now: Seconds) -> bool {
         self.queue_seen_at.is_some_and(|at| now - at < 2.0 * self.round_trip.least)
+    }
+
+    /// Whether a queue told the rate so lately that the relay is none that drops: what is lost otherwise is chance,
+    /// or somebody who wants it to look like a policer.
+    fn is_shaped(&self, now: Seconds) -> bool {
+        self.shaped_at.is_some_and(|at| now - at < SHAPED_FOR_S)
     }
 
     fn note_chance(&mut self, now: Seconds, is_lost: bool) {
