@@ -172,7 +172,10 @@ fn without_a_bridge_the_client_gives_up_and_says_so() {
     let times: Vec<u128> = duo.up.sent.iter().map(after).collect();
     assert_eq!(
         times,
-        [0, 400, 800, 1200, 1600, 2200, 3100, 4450, 6475, 9475, 12_475, 15_475, 18_475]
+        [
+            0, 300, 600, 900, 1200, 1500, 1950, 2625, 3637, 5156, 7434, 10_434, 13_434, 16_434,
+            19_434
+        ]
     );
     assert!(duo.up.sent.windows(2).all(|two| two[0].1 == two[1].1), "octet for octet");
 }

@@ -26,9 +26,9 @@ use crate::wire::handshake::{
 use crate::wire::writer::Writer;
 
 /// The first message goes again after this long without an answer, then after ever longer times.
-const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(400);
+const FIRST_REPEAT_AFTER: Duration = Duration::from_millis(300);
 /// So many repeats come at the same pace: one may well be lost.
-const REPEATS_ALIKE: u32 = 3;
+const REPEATS_ALIKE: u32 = 4;
 const FIRST_REPEAT_AFTER_MAX: Duration = Duration::from_secs(3);
 
 /// Packets that overtake the answer are kept for it, up to this many.
