@@ -65,7 +65,8 @@ fn told(name: &str, now: f64, then: Option<f64>) -> String {
 
 /// Above 0 if better, below 0 if worse.
 fn compare(now: f64, then: f64, is_share: bool) -> i32 {
-    let near = now.total_cmp(&then).is_eq() || (now - then).abs() <= TOLERANCE * then.abs();
+    let is_close = then.is_finite() && (now - then).abs() <= TOLERANCE * then.abs();
+    let near = is_close || now.total_cmp(&then).is_eq();
     match (near, (now > then) == is_share) {
         (true, _) => 0,
         (false, true) => 1,
