@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use ap2ap_stream::{Acceptor, BridgeIdentity, Config, Connection, PathId, SecretKey, Stats};
+use ap2ap_stream::{
+    Acceptor, BridgeIdentity, Config, Connection, PathEvent, PathId, PathMemory, SecretKey, Stats,
+};
 use relay_sim::{Drift, LinkPlan, Node, Pair};
 
 use crate::adversary::{Adversary, Way};
@@ -54,6 +56,8 @@ pub struct Run {
     pub drift: i32,
     /// Who tampers with the datagrams, if anybody does.
     pub adversary: Option<Adversary>,
+    /// What our client remembers of the path.
+    pub memory: Option<PathMemory>,
     /// All randomness.
     pub seed: u64,
 }
@@ -77,6 +81,8 @@ pub struct Outcome {
     pub acks_alone: (Vec<AckAlone>, Vec<AckAlone>),
     /// The client's and the bridge's counters, if they are ours.
     pub stats: (Stats, Stats),
+    /// What the client would remember of the path, if it is ours.
+    pub memory: Option<PathMemory>,
     /// What must never happen, if it did.
     pub fault: Option<String>,
 }
@@ -120,6 +126,7 @@ impl Run {
             payload_max: 1200,
             drift: 0,
             adversary: None,
+            memory: None,
             seed: 1,
         }
     }
@@ -150,6 +157,7 @@ impl Run {
             deliveries: receiver.iter().map(|(at, len)| (at.duration_since(start), *len)).collect(),
             acks_alone: (client_acks, bridge_acks),
             stats: (client_stats, bridge_stats),
+            memory: client.ours().and_then(|end| end.connection.path_memory(PathId(0))),
             fault: client.fault().or_else(|| bridge.fault()),
         }
     }
@@ -214,6 +222,9 @@ impl Run {
             client.ping(start, self.interval);
         }
         client.add_path(start, self.payload_max);
+        if let Some(memory) = self.memory {
+            client.connection.handle_path(start, PathId(0), PathEvent::Remembered(memory));
+        }
         seed[8] = 1;
         let refused_until = if self.takes_early_data { Duration::ZERO } else { WALL + self.time };
         let bridge = Bridge {

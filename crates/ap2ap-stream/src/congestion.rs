@@ -31,12 +31,13 @@ mod policer;
 mod queue_sensor;
 mod relay_rate;
 mod train;
+mod trial;
 
 pub use choice::{Congestion, ControllerFactory};
 
 use std::fmt;
 
-use crate::path_memory::PathMemory;
+use crate::path_memory::{LossClass, PathMemory};
 
 /// Seconds since the connection began, on the local clock unless said otherwise. Only differences
 /// of times from one clock mean anything.
@@ -149,6 +150,11 @@ pub trait Controller: fmt::Debug + Send {
     /// somebody waits for are sent more than once.
     fn chance(&self) -> f64 {
         0.0
+    }
+
+    /// How the path answers too much, as far as it was seen.
+    fn loss_class(&self) -> LossClass {
+        LossClass::Untold
     }
 
     /// Octets that may be useful to have in flight; send buffers hold some such windows.

@@ -40,7 +40,7 @@ impl Congestion {
 
     pub(crate) fn build(&self, memory: Option<PathMemory>) -> Box<dyn Controller> {
         match self {
-            Self::RelayRate => Box::new(RelayRate::new()),
+            Self::RelayRate => Box::new(memory.map_or_else(RelayRate::new, RelayRate::recalling)),
             Self::NewReno => Box::new(NewReno::new()),
             Self::Custom(factory) => factory.build(memory),
         }

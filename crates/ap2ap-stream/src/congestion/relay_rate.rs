@@ -10,7 +10,8 @@
 //!                               └─────────────────────────────┘
 //! ```
 //!
-//! *Start* sends trains, each as much larger than the last as arrived of it. *Cruise* paces just
+//! *Start* sends trains, each as much larger than the last as arrived of it; where a rate is remembered,
+//! *Trial* tries half of it instead, and begins to probe if that holds. *Cruise* paces just
 //! below the rate. *Probe* sends a little faster until a queue (a shaper) or drops (a policer)
 //! answer, and gives the excess back at once. *Grow* raises a rate that was too low.
 //!
@@ -31,7 +32,10 @@ use super::pacer::Pacer;
 use super::policer::Policer;
 use super::queue_sensor::{Care, Known, QueueSensor, Reading};
 use super::train::{DATAGRAM_MAX_OCTETS, DATAGRAM_MIN_OCTETS, Train, Verdict, datagram_octets};
+use super::trial::{Finding, Trial};
 use super::{Controller, Outcome, Permission, RoundTrip, Seconds, Sent};
+use crate::num;
+use crate::path_memory::{LossClass, PathLoss, PathMemory};
 
 /// Cruise runs at this share of the rate: queues drain by themselves.
 const CRUISE_SHARE: f64 = 0.99;
@@ -43,6 +47,10 @@ const PROBE_INTERVAL_S: (f64, f64) = (1.0, 8.0);
 const PROBE_INTERVAL_POLICED_S: f64 = 16.0;
 /// A probe that finds a queue this long, in seconds, has found enough.
 const PROBE_QUEUE_S: f64 = 0.05;
+/// A remembered rate that held at half of it is probed at once, at so many times the rate: it may be more.
+const RECALLED_GAIN: f64 = 1.5;
+/// The largest burst that is reckoned with, in octets: a bucket that was measured holds that.
+const BURST_MAX_OCTETS: f64 = 20_000.0;
 /// A probe's datagrams are acknowledged at once where one takes the relay longer than this, in seconds:
 /// acknowledgements are rare there.
 const PROBE_ACK_S: f64 = 0.02;
@@ -72,10 +80,16 @@ pub(super) struct RelayRate {
     policer: Policer,
     delivery: Delivery,
     is_policed: bool,
+    /// The rate is remembered, and nothing has confirmed it yet.
+    is_recalled: bool,
     /// The share that chance takes.
     chance: f64,
     /// Octets that the relay lets through beyond its rate after a pause.
     burst: f64,
+    /// The same as far as it was seen when the rate was found, and when the first datagram left: a large
+    /// bucket is full only once.
+    bucket: f64,
+    began_at: Option<Seconds>,
     probe_interval: f64,
     rate_at_run_start: f64,
     drain: Option<Drain>,
@@ -95,6 +109,7 @@ pub(super) struct RelayRate {
 #[derive(Debug)]
 enum Phase {
     Start(Train),
+    Trial(Trial),
     Grow(Growth),
     Cruise { probe_at: Seconds },
     Probe(Excess),
@@ -137,8 +152,11 @@ impl RelayRate {
             policer: Policer::default(),
             delivery: Delivery::default(),
             is_policed: false,
+            is_recalled: false,
             chance: 0.0,
             burst: DATAGRAM_MAX_OCTETS,
+            bucket: 0.0,
+            began_at: None,
             probe_interval: PROBE_INTERVAL_S.0,
             rate_at_run_start: 0.0,
             drain: None,
@@ -152,10 +170,36 @@ impl RelayRate {
         }
     }
 
+    /// Begins with what was learned at another time.
+    pub(super) fn recalling(memory: PathMemory) -> Self {
+        let round_trip = memory.round_trip().as_secs_f64();
+        let PathLoss { class, chance_ppm } = memory.loss();
+        let trial = Trial::new(memory);
+        Self {
+            rate: trial.rate().max(RATE_MIN),
+            phase: Phase::Trial(trial),
+            round_trip: RoundTrip {
+                least: round_trip,
+                smoothed: round_trip,
+                probe_timeout: 2.0 * round_trip,
+            },
+            is_policed: class == LossClass::Policer,
+            is_recalled: true,
+            chance: f64::from(chance_ppm) / 1e6,
+            burst: f64::from(memory.burst()).clamp(DATAGRAM_MAX_OCTETS, BURST_MAX_OCTETS),
+            ..Self::new()
+        }
+    }
+
+    /// No rate is established yet.
+    const fn is_beginning(&self) -> bool {
+        matches!(self.phase, Phase::Start(_) | Phase::Trial(_))
+    }
+
     fn pacing_rate(&self) -> f64 {
         let gain = match &self.phase {
             Phase::Start(_) | Phase::Cruise { .. } => CRUISE_SHARE,
-            Phase::Grow(_) => 1.0,
+            Phase::Trial(_) | Phase::Grow(_) => 1.0,
             Phase::Probe(excess) => excess.gain,
         };
         (self.rate * gain).max(RATE_MIN)
@@ -233,8 +277,13 @@ impl RelayRate {
             self.shaped_at = Some(now);
         }
         match &self.phase {
-            Phase::Start(_) if trust < 0.99 => {}
+            Phase::Start(_) | Phase::Trial(_) if trust < 0.99 => {}
             Phase::Start(_) => self.found(now, packet, reading.queue, slope),
+            Phase::Trial(_) => {
+                self.burst = DATAGRAM_MAX_OCTETS;
+                self.found(now, packet, reading.queue, slope);
+            }
+            Phase::Probe(_) if self.is_recalled && trust < 0.99 => {}
             Phase::Grow(_) | Phase::Probe(_) if trust < 0.99 && reading.queue < PROBE_QUEUE_S => {}
             Phase::Grow(_) | Phase::Probe(_) => {
                 let rate = blend(self.rate_at_run_start, slope, trust);
@@ -254,7 +303,7 @@ impl RelayRate {
         match &self.phase {
             Phase::Probe(_) => self.found(now, packet, reading.queue, self.rate),
             Phase::Cruise { .. } => self.drain(now, packet, reading.queue),
-            Phase::Start(_) | Phase::Grow(_) => {}
+            Phase::Start(_) | Phase::Trial(_) | Phase::Grow(_) => {}
         }
     }
 
@@ -269,10 +318,15 @@ impl RelayRate {
 
     /// A queue answered: this is the rate.
     fn found(&mut self, now: Seconds, packet: &Outcome, queue: f64, rate: f64) {
+        if let Some(began_at) = self.began_at {
+            let ahead = packet.position - rate * (packet.sent_at - began_at + queue);
+            self.bucket = self.bucket.max(ahead.min(BURST_MAX_OCTETS));
+        }
+        self.is_recalled = false;
         if let Phase::Probe(excess) = &self.phase {
             let elapsed = packet.sent_at - excess.began_at;
             let ahead = packet.position - excess.position - self.rate * elapsed;
-            self.burst = (ahead - queue * rate).clamp(DATAGRAM_MAX_OCTETS, 20_000.0);
+            self.burst = (ahead - queue * rate).clamp(DATAGRAM_MAX_OCTETS, BURST_MAX_OCTETS);
             self.space_probes(rate);
         }
         self.enter_cruise(now, rate);
@@ -294,6 +348,40 @@ impl RelayRate {
                 self.enter_grow(now, 2.0);
             }
         }
+    }
+
+    /// Goes on from a remembered rate, or forgets it.
+    fn advance_trial(&mut self, now: Seconds) {
+        let Phase::Trial(trial) = &self.phase else { return };
+        match trial.finding(self.round_trip.smoothed) {
+            Finding::Open => {}
+            Finding::Fails => self.forget(Train::first()),
+            Finding::Holds => {
+                self.rate = num::to_f64(trial.memory().rate());
+                self.delivery.restart(now);
+                let gain = if self.is_policed { self.probe_gain() } else { RECALLED_GAIN };
+                self.enter_probe(now, gain);
+            }
+        }
+    }
+
+    /// What was remembered is not so: the path is as if new, and begins with this train.
+    fn forget(&mut self, train: Train) {
+        self.phase = Phase::Start(train);
+        self.is_recalled = false;
+        self.rate = 0.0;
+        self.burst = DATAGRAM_MAX_OCTETS;
+        self.is_policed = false;
+        self.chance = 0.0;
+    }
+
+    fn probe_gain(&self) -> f64 {
+        1.0 + (0.03 / self.round_trip.least.max(0.001)).clamp(0.06, 0.25)
+    }
+
+    fn enter_probe(&mut self, now: Seconds, gain: f64) {
+        let position = self.position;
+        self.phase = Phase::Probe(Excess { began_at: now, first_gain: gain, gain, position });
     }
 
     /// Raises the rate when packets sent at the present one came through without a queue.
@@ -335,6 +423,11 @@ impl RelayRate {
         excess.gain = excess.gain_at(age);
         let ahead = self.position - excess.position - rate * age;
         if ahead > 1.3 * self.burst + 0.03 * rate + DATAGRAM_MAX_OCTETS {
+            if self.is_recalled {
+                // It carries more, perhaps much more.
+                self.forget(Train::twice(rate * self.round_trip.least));
+                return;
+            }
             self.rate = rate * 1.05;
             self.enter_grow(now, 1.25);
         } else if age > 30.0 {
@@ -349,7 +442,7 @@ impl RelayRate {
         let round_trip = self.round_trip.least;
         let is_cruise = matches!(self.phase, Phase::Cruise { .. });
         let is_early = is_cruise && now - self.judged_at < 0.1 * round_trip;
-        if matches!(self.phase, Phase::Start(_)) || self.may_overflow(now) || is_early {
+        if self.is_beginning() || self.may_overflow(now) || is_early {
             return;
         }
         if !self.is_policed && self.is_shaped(now) {
@@ -362,12 +455,17 @@ impl RelayRate {
             }
             return;
         };
+        if self.is_recalled && !self.is_policed {
+            self.forget(Train::first());
+            return;
+        }
         self.is_policed = true;
+        self.is_recalled = false;
         self.chance = verdict.chance;
         if !verdict.is_drop && self.chance >= CHANCE_RARE {
             return;
         }
-        self.burst = verdict.bucket.clamp(DATAGRAM_MAX_OCTETS, 20_000.0);
+        self.burst = verdict.bucket.clamp(DATAGRAM_MAX_OCTETS, BURST_MAX_OCTETS);
         if is_cruise {
             let patience = (4.0 * round_trip).max(20.0 * self.datagram_octets() / self.rate);
             if verdict.rate < self.rate {
@@ -388,13 +486,17 @@ impl RelayRate {
     }
 
     fn watch_delivery(&mut self, now: Seconds) {
-        if matches!(self.phase, Phase::Start(_)) {
+        if self.is_beginning() {
             return;
         }
         let span = (4.0 * self.round_trip.least).max(1.0);
         if let Some(rate) = self.delivery.verdict(span, self.chance)
             && rate < self.rate
         {
+            if self.is_recalled {
+                self.forget(Train::first());
+                return;
+            }
             self.enter_cruise(now, rate.max(self.rate / 4.0));
         }
     }
@@ -412,7 +514,7 @@ impl RelayRate {
 
     fn note_chance(&mut self, now: Seconds, is_lost: bool) {
         let may_overflow = self.may_overflow(now);
-        if !self.is_policed && !may_overflow && !matches!(self.phase, Phase::Start(_)) {
+        if !self.is_policed && !may_overflow && !self.is_beginning() {
             let share = if is_lost { 1.0 } else { 0.0 };
             self.chance += CHANCE_WEIGHT * (share - self.chance);
         }
@@ -429,12 +531,15 @@ impl Controller for RelayRate {
         if sent.is_tracked && sent.octets < DATAGRAM_MIN_OCTETS - 50.0 {
             self.sparse_at = Some(sent.now);
         }
-        let is_start = matches!(self.phase, Phase::Start(_));
-        self.policer.sent(sent, !is_start);
+        self.began_at.get_or_insert(sent.now);
+        self.policer.sent(sent, !self.is_beginning());
         if let Phase::Start(train) = &mut self.phase
             && sent.is_tracked
         {
             train.sent(sent);
+        }
+        if let Phase::Trial(trial) = &mut self.phase {
+            trial.sent(sent.octets);
         }
         if let Phase::Grow(growth) = &mut self.phase {
             growth.sent(sent.octets);
@@ -447,19 +552,23 @@ impl Controller for RelayRate {
             self.sensor.interrupt();
             self.delivery.restart(now);
         }
+        let mut has_queue = false;
         for packet in acked {
             self.policer.arrived(packet);
             self.delivery.take(packet, true);
             self.note_chance(now, false);
-            let known = Known { chance: self.chance, rate: self.rate };
-            let care = match self.phase {
-                Phase::Start(_) => Care::Rough,
-                Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => Care::Fine,
-            };
+            let (care, rate) =
+                if self.is_beginning() { (Care::Rough, 0.0) } else { (Care::Fine, self.rate) };
+            let known = Known { chance: self.chance, rate };
             if let Some(reading) = self.sensor.read(packet, care, known) {
+                has_queue |= reading.queue > 0.0;
                 self.on_reading(now, packet, &reading);
             }
         }
+        if let Phase::Trial(trial) = &mut self.phase {
+            trial.take(acked, has_queue);
+        }
+        self.advance_trial(now);
         self.advance_train(now, acked, &[]);
         self.advance_growth(now, acked);
         self.advance_probe(now);
@@ -475,6 +584,10 @@ impl Controller for RelayRate {
             self.delivery.take(packet, false);
             self.note_chance(now, true);
         }
+        if let Phase::Trial(trial) = &mut self.phase {
+            trial.take_lost(lost);
+        }
+        self.advance_trial(now);
         self.advance_train(now, &[], lost);
         self.judge_losses(now);
         self.advance_probe(now);
@@ -488,6 +601,9 @@ impl Controller for RelayRate {
         if let Phase::Start(train) = &mut self.phase {
             *train = train.after_silence();
         }
+        if matches!(self.phase, Phase::Trial(_)) {
+            self.forget(Train::first());
+        }
     }
 
     fn on_application_limited(&mut self) {
@@ -498,7 +614,7 @@ impl Controller for RelayRate {
                 let probe_at = excess.began_at + self.probe_interval;
                 self.phase = Phase::Cruise { probe_at };
             }
-            Phase::Grow(_) | Phase::Cruise { .. } => {}
+            Phase::Trial(_) | Phase::Grow(_) | Phase::Cruise { .. } => {}
         }
     }
 
@@ -521,9 +637,7 @@ impl Controller for RelayRate {
         if let Phase::Cruise { probe_at } = self.phase
             && now >= probe_at
         {
-            let gain = 1.0 + (0.03 / self.round_trip.least.max(0.001)).clamp(0.06, 0.25);
-            let position = self.position;
-            self.phase = Phase::Probe(Excess { began_at: now, first_gain: gain, gain, position });
+            self.enter_probe(now, self.probe_gain());
         }
         // The phase may have changed just now, and with it what a datagram is.
         let octets = octets.min(self.datagram_octets());
@@ -532,7 +646,11 @@ impl Controller for RelayRate {
         }
         let rate = self.pacing_rate();
         self.pacer.leak(now, rate);
-        let due = self.pacer.due(now, rate);
+        let due = if matches!(self.phase, Phase::Trial(_)) {
+            self.pacer.due_within(now, rate, self.burst - octets)
+        } else {
+            self.pacer.due(now, rate)
+        };
         if due <= now { Permission::Now } else { Permission::At(due) }
     }
 
@@ -543,6 +661,7 @@ impl Controller for RelayRate {
     fn wants_ack_now(&self, octets: f64) -> bool {
         match &self.phase {
             Phase::Start(train) => train.is_tail(octets),
+            Phase::Trial(trial) => trial.wants_ack(octets),
             // A queue is to be known of before it is long, and the next step as soon as it is earned.
             Phase::Grow(growth) => growth.wants_ack(self.growth_step(growth.gain())),
             Phase::Probe(excess) => {
@@ -557,6 +676,7 @@ impl Controller for RelayRate {
     fn datagram_octets(&self) -> f64 {
         match &self.phase {
             Phase::Start(train) => train.datagram_octets(self.round_trip.least),
+            Phase::Trial(trial) => trial.datagram_octets(),
             Phase::Grow(_) => datagram_octets(self.rate, 0.04),
             Phase::Probe(_) if !self.is_in_the_way() => {
                 datagram_octets(self.rate, DATAGRAM_S.1 / 2.0)
@@ -570,14 +690,38 @@ impl Controller for RelayRate {
 
     fn rate(&self) -> Option<f64> {
         match &self.phase {
-            Phase::Start(_) => None,
+            Phase::Start(_) | Phase::Trial(_) => None,
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => Some(self.rate),
+        }
+    }
+
+    fn loss_class(&self) -> LossClass {
+        match () {
+            () if self.is_policed => LossClass::Policer,
+            () if self.queue_seen_at.is_some() => LossClass::Queue,
+            () if self.chance >= CHANCE_RARE => LossClass::Chance,
+            () => LossClass::Untold,
+        }
+    }
+
+    fn memory(&self) -> Option<PathMemory> {
+        match &self.phase {
+            Phase::Start(_) => None,
+            Phase::Trial(trial) => Some(trial.memory()),
+            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
+                let burst = u32::try_from(num::to_u64(self.burst.max(self.bucket))).ok()?;
+                let chance_ppm = u32::try_from(num::to_u64(self.chance * 1e6)).ok()?;
+                let loss = PathLoss { class: self.loss_class(), chance_ppm };
+                let round_trip = num::seconds(self.round_trip.least);
+                PathMemory::new(num::to_u64(self.rate), burst, round_trip, loss).ok()
+            }
         }
     }
 
     fn state(&self) -> &'static str {
         match &self.phase {
             Phase::Start(_) => "start",
+            Phase::Trial(_) => "trial",
             Phase::Grow(_) => "grow",
             Phase::Cruise { .. } => "cruise",
             Phase::Probe(_) => "probe",
@@ -587,6 +731,7 @@ impl Controller for RelayRate {
     fn window(&self) -> f64 {
         match &self.phase {
             Phase::Start(train) => train.octets(),
+            Phase::Trial(trial) => trial.allowance(),
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
                 let slack = if matches!(self.phase, Phase::Grow(_)) { 0.3 } else { 0.1 };
                 let time = 1.25_f64.mul_add(self.round_trip.smoothed, slack);

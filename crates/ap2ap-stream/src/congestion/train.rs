@@ -65,6 +65,11 @@ impl Train {
         Self::of(FIRST_TRAIN_OCTETS)
     }
 
+    /// The first one where so many octets in a round trip are known to be too few.
+    pub(super) fn twice(octets: f64) -> Self {
+        Self::of((2.0 * octets).max(FIRST_TRAIN_OCTETS))
+    }
+
     /// The train to try after a silence: what is known of the path may not hold any more.
     pub(super) fn after_silence(&self) -> Self {
         let is_second_try = self.is_second_try || self.sent > 0.0;
