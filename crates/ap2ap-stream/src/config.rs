@@ -27,9 +27,14 @@ pub struct Config {
     /// of streams.
     pub connection_window_max: u32,
     /// Octets that one stream keeps of what was written and not yet acknowledged, at the most. It
-    /// keeps less on slow paths: three congestion windows, and of what is not yet sent one round
-    /// trip's worth.
+    /// keeps less on slow paths: three congestion windows, and of what is not yet sent as
+    /// much as [`unsent_percent`](Self::unsent_percent) says.
     pub send_buffer_max: u32,
+    /// How much one stream takes that cannot be sent yet, in percent of what the path carries in a round trip
+    /// (10 ms if that is shorter). More than 100 helps a writer that wakes late; less keeps the order of what
+    /// is sent longer in the writer's hands. Two full datagrams are always taken, and 16 KiB while no
+    /// rate is known. [`Stream::unsent`](crate::Stream::unsent) says how much it is.
+    pub unsent_percent: u16,
     /// The connection ends when nothing authentic came for this long. `None`: never.
     pub idle_timeout: Option<Duration>,
     /// The connection ends when the peer owed an answer for this long and gave none.
@@ -52,6 +57,7 @@ impl Default for Config {
             connection_window: 4 * 1024 * 1024,
             connection_window_max: 32 * 1024 * 1024,
             send_buffer_max: 16 * 1024 * 1024,
+            unsent_percent: 100,
             idle_timeout: Some(Duration::from_secs(180)),
             answer_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(60)),

@@ -12,14 +12,15 @@ pub(crate) mod set;
 
 use std::time::Instant;
 
-use crate::congestion::{Congestion, Controller, RoundTrip};
+use crate::congestion::{Congestion, Controller, Outcome, RoundTrip};
 use crate::id::PathId;
 use crate::num;
-use crate::path_memory::PathMemory;
+use crate::path_memory::{PathLoss, PathMemory};
 use crate::protection::ConnectionId;
 use crate::recovery::received::Received;
 use crate::recovery::rtt::RttEstimator;
 use crate::recovery::sent::{AckNews, SentPackets};
+use crate::stats::{PathStats, Tally};
 
 /// Datagrams are no longer than this, whatever a carrier allows, in octets.
 pub(crate) const DATAGRAM_MAX: usize = 2048;
@@ -87,6 +88,8 @@ pub(crate) struct Path {
     pub(crate) controller: Box<dyn Controller>,
     pub(crate) received: Received,
     pub(crate) sent: SentPackets,
+    acked: Tally,
+    lost: Tally,
     pub(crate) probing: Probing,
     /// When the oldest question left that has had no answer.
     pub(crate) asked: Option<Instant>,
@@ -118,6 +121,8 @@ impl Path {
             controller: congestion.build(way.memory),
             received: Received::default(),
             sent: SentPackets::new(),
+            acked: Tally::default(),
+            lost: Tally::default(),
             probing: Probing::default(),
             asked: None,
             prompt: None,
@@ -236,6 +241,9 @@ impl Path {
             self.rtt.note_held(news.held);
             self.rtt.sample(answered_after, held);
         }
+        let octets = |packets: &[Outcome]| packets.iter().map(|packet| packet.octets).sum();
+        self.acked.add(news.acked_packets.len(), octets(&news.acked_packets));
+        self.lost.add(news.lost_packets.len(), octets(&news.lost_packets));
         if !news.acked_packets.is_empty() {
             let round_trip = self.round_trip();
             self.controller.on_acked(seconds, &news.acked_packets, round_trip);
@@ -271,6 +279,30 @@ impl Path {
             least: self.rtt.least().as_secs_f64(),
             smoothed: self.rtt.smoothed().as_secs_f64(),
             probe_timeout: self.rtt.probe_timeout().as_secs_f64(),
+        }
+    }
+
+    /// What there is to tell of it.
+    pub(crate) fn stats(&self) -> PathStats {
+        let chance_ppm = num::to_u64(self.controller.chance().clamp(0.0, 1.0) * 1e6);
+        let loss = PathLoss {
+            class: self.controller.loss_class(),
+            chance_ppm: u32::try_from(chance_ppm).unwrap_or_default(),
+        };
+        let datagram_octets = num::to_u64(self.controller.datagram_octets());
+        let payload_max = num::len_u64(self.payload_max);
+        PathStats {
+            state: self.controller.state(),
+            rate: self.controller.rate().map(num::to_u64),
+            rtt_min: self.rtt.is_sampled().then(|| self.rtt.least()),
+            rtt: self.rtt.is_sampled().then(|| self.rtt.smoothed()),
+            loss,
+            datagram_octets: datagram_octets.clamp(num::len_u64(PAYLOAD_MIN), payload_max),
+            payload_max,
+            in_flight: self.sent.octets_in_flight(),
+            sent: Tally { packets: self.sent.next_number(), octets: self.sent.octets_sent() },
+            acked: self.acked,
+            lost: self.lost,
         }
     }
 

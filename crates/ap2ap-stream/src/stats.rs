@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::num;
+use crate::path_memory::PathLoss;
+
 /// Counters and estimates of a connection. Octets are datagram octets unless said.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -41,4 +44,49 @@ pub struct Stats {
     pub rate: u64,
     /// Octets sent and neither acknowledged nor found lost.
     pub in_flight: u64,
+}
+
+/// Counters and estimates of one path. Octets are datagram octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct PathStats {
+    /// The state of the path's controller, in a word or two.
+    pub state: &'static str,
+    /// The rate at which bulk data is paced, in octets a second; `None` until one is known.
+    pub rate: Option<u64>,
+    /// Least round trip seen, without the time that the peer held an acknowledgement.
+    pub rtt_min: Option<Duration>,
+    /// Smoothed round trip, with that time.
+    pub rtt: Option<Duration>,
+    /// How the path answers too much, and the share that chance takes, as the controller has it.
+    pub loss: PathLoss,
+    /// How long a datagram of bulk data is now.
+    pub datagram_octets: u64,
+    /// The longest datagram that the path takes.
+    pub payload_max: u64,
+    /// Octets sent and neither acknowledged nor given up.
+    pub in_flight: u64,
+    /// Everything that left, acknowledgements too.
+    pub sent: Tally,
+    /// What asked for an acknowledgement and was acknowledged in time.
+    pub acked: Tally,
+    /// What was found lost by later packets that arrived, some of it wrongly. What a silence swallowed is in
+    /// none of these.
+    pub lost: Tally,
+}
+
+/// Packets, and their octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub packets: u64,
+    /// How long they were together.
+    pub octets: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, packets: usize, octets: f64) {
+        self.packets = self.packets.saturating_add(num::len_u64(packets));
+        self.octets = self.octets.saturating_add(num::to_u64(octets));
+    }
 }

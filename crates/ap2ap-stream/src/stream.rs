@@ -45,6 +45,13 @@ impl Stream<'_> {
         self.map.wait_for_room(self.id, self.send_limit)
     }
 
+    /// Octets written and never sent yet: what stands between the next write and the path. See
+    /// [`Config::unsent_percent`](crate::Config::unsent_percent).
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        self.map.unsent(self.id)
+    }
+
     /// Ends what this side sends, after what was written.
     ///
     /// # Errors

@@ -9,7 +9,6 @@ use crate::event::{Event, PathEvent};
 use crate::id::{PathId, Side};
 use crate::path::set::Belongs;
 use crate::path::{PATHS_MAX, Way};
-use crate::path_memory::PathMemory;
 use crate::protection::{ConnectionId, Opened};
 use crate::recovery::rtt::RttEstimator;
 use crate::recovery::sent::SentFrame;
@@ -90,13 +89,6 @@ impl Connection {
     #[must_use]
     pub fn uses_path(&self, path: PathId) -> bool {
         self.paths.index_of(path).is_some()
-    }
-
-    /// What was learned of a path, once there is something: keep it, and give it back with
-    /// [`PathEvent::Remembered`] when the path comes again.
-    #[must_use]
-    pub fn path_memory(&self, path: PathId) -> Option<PathMemory> {
-        self.paths.get(self.paths.index_of(path)?)?.controller.memory()
     }
 
     fn add_path(&mut self, way: Way) {

@@ -149,6 +149,11 @@ impl SentPackets {
         self.report.octets()
     }
 
+    /// Octets of everything that was sent.
+    pub(crate) const fn octets_sent(&self) -> u64 {
+        self.position
+    }
+
     pub(crate) fn packets_in_flight(&self) -> usize {
         self.in_flight.len()
     }

@@ -212,6 +212,10 @@ impl StreamMap {
         room
     }
 
+    pub(crate) fn unsent(&self, id: StreamId) -> u64 {
+        self.open.get(&id).map_or(0, |entry| entry.send.unsent())
+    }
+
     pub(crate) fn finish(&mut self, id: StreamId) -> Result<(), WriteError> {
         let Some(entry) = self.open.get_mut(&id) else { return Err(WriteError::Finished) };
         let finished = entry.send.finish();

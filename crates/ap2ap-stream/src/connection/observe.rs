@@ -1,0 +1,36 @@
+//! What a connection tells of itself and of its paths.
+
+use super::Connection;
+use crate::id::PathId;
+use crate::num;
+use crate::path_memory::PathMemory;
+use crate::stats::{PathStats, Stats};
+
+impl Connection {
+    /// Counters and estimates.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.stats;
+        stats.in_flight = self.paths.list.iter().map(|path| path.sent.octets_in_flight()).sum();
+        stats.octets_arrived = self.paths.list.iter().map(|path| path.sent.octets_arrived()).sum();
+        if let Some(path) = self.paths.active() {
+            stats.rtt = path.rtt.is_sampled().then(|| path.rtt.smoothed());
+            stats.rtt_min = path.rtt.is_sampled().then(|| path.rtt.least());
+            stats.rate = path.controller.rate().map_or(0, num::to_u64);
+        }
+        stats
+    }
+
+    /// Counters and estimates of one path; `None` of a path that the connection does not use.
+    #[must_use]
+    pub fn path_stats(&self, path: PathId) -> Option<PathStats> {
+        self.paths.get(self.paths.index_of(path)?).map(crate::path::Path::stats)
+    }
+
+    /// What was learned of a path, once there is something: keep it, and give it back with
+    /// [`PathEvent::Remembered`] when the path comes again.
+    #[must_use]
+    pub fn path_memory(&self, path: PathId) -> Option<PathMemory> {
+        self.paths.get(self.paths.index_of(path)?)?.controller.memory()
+    }
+}
