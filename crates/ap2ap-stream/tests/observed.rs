@@ -88,3 +88,28 @@ fn a_path_tells_what_it_carries_and_loses() {
     let told = duo.bridge().connection.path_stats(PATH).unwrap();
     assert_eq!((told.state, told.rate), ("start", None), "who only answers learns no rate");
 }
+
+/// AP-73, AP-116: acknowledgements say how long they were held, and the time-out waits for that. How long
+/// is drawn each time, so now and then one is held for longer than ever before; without the announcement each
+/// that is held for long would be asked about.
+#[test]
+fn an_acknowledgement_that_is_held_and_says_so_is_seldom_asked_about() {
+    let mut duo = Duo::connected();
+    let id = duo.client.open();
+    let (mut held, mut asked) = (0, 0);
+    for _ in 0..100 {
+        duo.client.write(id, &[7; 40]).unwrap();
+        let (start, mut probes) = (duo.now, 0);
+        let is_acked = duo.run_until(start + 3 * SECOND, |duo| {
+            probes = probes.max(duo.client.connection.probes_unanswered());
+            duo.now > start && duo.client.connection.stats().in_flight == 0
+        });
+        assert!(is_acked);
+        // A round trip of 100 ms, its variation and the timers' allowance are over.
+        held += u32::from(duo.now - start > 200 * MS);
+        asked += u32::from(probes > 0);
+        duo.run_until(start + 3 * SECOND, |_| false);
+    }
+    assert!(held > 50, "{held} were held");
+    assert!(asked * 3 < held, "{asked} of {held} were asked about");
+}

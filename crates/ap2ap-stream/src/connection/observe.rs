@@ -28,7 +28,7 @@ impl Connection {
     }
 
     /// What was learned of a path, once there is something: keep it, and give it back with
-    /// [`PathEvent::Remembered`] when the path comes again.
+    /// [`PathEvent::Remembered`](crate::PathEvent::Remembered) when the path comes again.
     #[must_use]
     pub fn path_memory(&self, path: PathId) -> Option<PathMemory> {
         self.paths.get(self.paths.index_of(path)?)?.controller.memory()
