@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ap2ap_stream::{Connection, Event, Output, PathEvent, PathId, ReadError, StreamId};
 use relay_sim::Node;
 
-use crate::work::{End, Ping, Requests, Sink, bulk};
+use crate::work::{End, PING_OCTETS, Ping, Requests, Sink, bulk};
 
 /// Ask for bulk data, offer it, ask for echoes: the first octet of a stream.
 const ASK_GET: u8 = b'G';
@@ -107,6 +107,13 @@ impl Endpoint {
         self.advance_pinger(now);
     }
 
+    /// Opens a stream, sends one request on it, and keeps it open.
+    pub fn ask_once(&mut self, now: Instant) {
+        let mut ask = vec![ASK_ECHO];
+        ask.resize(1 + PING_OCTETS, b'x');
+        self.open(now, &ask, Handler::Pinger);
+    }
+
     fn open(&mut self, now: Instant, ask: &[u8], handler: Handler) -> Option<StreamId> {
         let id = self.connection.open().ok()?;
         let asked = self.connection.stream(id).map(|mut stream| stream.write(ask));
@@ -201,6 +208,13 @@ impl Endpoint {
     fn drain(&mut self, now: Instant, id: StreamId) {
         while let Some(octets) = self.read(id, 64 * 1024) {
             self.sink.read(now, &octets);
+        }
+        let stream = self.connection.stream(id);
+        if let Some(mut stream) = stream
+            && matches!(stream.read(1), Ok(None))
+        {
+            // The other end is through: so is this one.
+            let _ = stream.finish();
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod adversary;
 pub mod endpoint;
 pub mod figure;
+pub mod footprint;
 pub mod handshake;
 pub mod jobs;
 pub mod lines;

@@ -98,7 +98,7 @@ pub struct AckAlone {
 
 /// A bridge that is made of the first message.
 #[derive(Debug)]
-struct Bridge {
+pub(crate) struct Bridge {
     acceptor: Acceptor,
     endpoint: Option<Endpoint>,
     dress: Dress,
@@ -206,7 +206,7 @@ impl Run {
     }
 
     /// Our client, and what answers it.
-    fn ours(&self, start: Instant) -> (Endpoint, Bridge) {
+    pub(crate) fn ours(&self, start: Instant) -> (Endpoint, Bridge) {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let key = SecretKey::from_octets([42; 32]);
@@ -302,6 +302,11 @@ fn origin() -> Instant {
 }
 
 impl Bridge {
+    /// The connection that it accepted.
+    pub(crate) fn into_connection(self) -> Option<Connection> {
+        self.endpoint.map(|endpoint| endpoint.connection)
+    }
+
     fn accept(&mut self, now: Instant, datagram: &[u8]) {
         let mut octets = Vec::new();
         let first = match self.dress {

@@ -106,6 +106,9 @@ pub trait Controller: fmt::Debug + Send {
     /// refuses a datagram does so afterwards; nothing is then told of what became of it.
     fn on_sent(&mut self, sent: Sent);
 
+    /// Nothing is under way, nor has been for some seconds: a controller may give back what only a busy path needs.
+    fn rest(&mut self) {}
+
     /// Datagrams were acknowledged for the first time, in the order of their numbers; at least one. One
     /// that was told as lost and arrives after all is not told again.
     fn on_acked(&mut self, now: Seconds, acked: &[Outcome], round_trip: RoundTrip);

@@ -40,6 +40,10 @@ use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::stream::map::StreamMap;
 
+/// After so long without a word of either side, memory that only a busy path needs is given back. Requests that come
+/// more often find all as they left it.
+const REST_AFTER: Duration = Duration::from_secs(10);
+
 /// AP-110: a close is said to every datagram that still comes and after each probe time-out, in total up
 /// to this often,
 const CLOSES_MAX: u8 = 8;
@@ -130,6 +134,21 @@ struct Idle {
     heard: Instant,
     /// When this side last said something that asks for an answer.
     spoke: Instant,
+    /// Since that time nothing was heard or said, and what only a busy path needs was given back.
+    rested: Option<Instant>,
+}
+
+impl Idle {
+    /// When the last word of either side was said.
+    fn quiet_since(&self) -> Instant {
+        self.heard.max(self.spoke)
+    }
+
+    /// When memory is to be given back, unless somebody speaks before.
+    fn rest_at(&self) -> Option<Instant> {
+        let since = self.quiet_since();
+        (self.rested != Some(since)).then(|| since.checked_add(REST_AFTER))?
+    }
 }
 
 impl Connection {
@@ -182,7 +201,7 @@ impl Connection {
             streams,
             datagrams: Datagrams::default(),
             events: VecDeque::new(),
-            idle: Idle { began: now, heard: now, spoke: now },
+            idle: Idle { began: now, heard: now, spoke: now, rested: None },
             stats: Stats::default(),
         }
     }
@@ -310,6 +329,21 @@ impl Connection {
             self.ping_all();
         }
         self.drop_dead_paths(now);
+        if self.idle.rest_at().is_some_and(|at| at <= now) {
+            self.rest();
+        }
+    }
+
+    /// Gives back the memory that only a busy connection needs.
+    fn rest(&mut self) {
+        self.idle.rested = Some(self.idle.quiet_since());
+        if self.paths.list.iter().any(|path| path.sent.octets_in_flight() > 0) {
+            // Somebody is asked and does not answer: what is remembered may be wanted yet.
+            return;
+        }
+        self.paths.rest();
+        self.streams.rest();
+        self.events.shrink_to_fit();
     }
 
     /// AP-112, AP-113, AP-114
@@ -344,7 +378,8 @@ impl Connection {
         let owed = self.paths.list.iter().filter_map(|path| path.asked).min();
         let owed = owed.and_then(|at| at.checked_add(self.config.answer_timeout));
         let idle = self.config.idle_timeout.and_then(|after| self.idle.heard.checked_add(after));
-        [handshake, owed, idle, self.keep_alive_at(), transmit].into_iter().flatten().min()
+        let rest = self.idle.rest_at();
+        [handshake, owed, idle, self.keep_alive_at(), transmit, rest].into_iter().flatten().min()
     }
 
     /// Since when the peer owes an answer: on every path, or there is one that works.

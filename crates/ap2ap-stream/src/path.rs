@@ -269,6 +269,13 @@ impl Path {
         }
     }
 
+    /// Nothing is under way, nor has been for a while.
+    pub(crate) fn rest(&mut self) {
+        self.controller.rest();
+        self.received.rest();
+        self.sent.rest();
+    }
+
     /// Nobody has answered for a while.
     pub(crate) const fn is_silent(&self) -> bool {
         self.probing.count >= SILENT_PROBES

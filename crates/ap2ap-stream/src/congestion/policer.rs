@@ -97,6 +97,15 @@ impl Policer {
         self.resolve(packet.number, Fate::Lost);
     }
 
+    /// Nothing is under way, nor has been for a while: what was seen need not be kept, nor what it says if that is
+    /// nothing.
+    pub(super) fn rest(&mut self, is_policed: bool) {
+        (self.datagrams, self.seen) = <_>::default();
+        if !is_policed {
+            self.grid = None;
+        }
+    }
+
     /// What is under way was swallowed by a silence: that is no policer's work.
     pub(super) fn silence(&mut self) {
         for datagram in &mut self.datagrams {

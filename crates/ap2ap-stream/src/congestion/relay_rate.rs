@@ -594,6 +594,10 @@ impl Controller for RelayRate {
         self.watch_delivery(now);
     }
 
+    fn rest(&mut self) {
+        self.policer.rest(self.is_policed);
+    }
+
     fn on_silence(&mut self, now: Seconds) {
         self.silent = true;
         self.policer.silence();

@@ -114,6 +114,8 @@ impl Paths {
     pub(crate) fn begin(&mut self, way: Way) -> bool {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         if is_first {
+            // Most connections have one path.
+            self.list.reserve_exact(1);
             self.list.push(self.make(way, 0));
         }
         is_first
@@ -125,6 +127,14 @@ impl Paths {
     }
 
     // ---- candidates
+
+    /// Nothing is under way, nor has been for a while.
+    pub(crate) fn rest(&mut self) {
+        self.list.iter_mut().for_each(Path::rest);
+        self.candidates.shrink_to_fit();
+        self.leaves.shrink_to_fit();
+        self.ids_told.shrink_to_fit();
+    }
 
     /// Takes a way that may be joined. False: there is no room for it.
     pub(crate) fn add_candidate(&mut self, way: Way) -> bool {

@@ -118,7 +118,8 @@ impl Sending {
 /// The keys that this end opens with.
 pub(super) struct Receiving {
     current: Generation,
-    previous: Option<(LessSafeKey, Instant)>,
+    /// The last one, and until when; boxed, for it is there for seconds of each ten minutes.
+    previous: Option<Box<(LessSafeKey, Instant)>>,
     next: Generation,
 }
 
@@ -138,11 +139,11 @@ impl Receiving {
         (place, aad): (Place, &[u8]),
         sealed: &mut [u8],
     ) -> Option<()> {
-        self.previous.take_if(|(_, until)| *until <= now);
+        self.previous.take_if(|previous| previous.1 <= now);
         if phase == self.current.phase() {
             return open_with(&self.current.key, place, aad, sealed).then_some(());
         }
-        let Some((previous, _)) = &self.previous else {
+        let Some(previous) = &self.previous else {
             open_with(&self.next.key, place, aad, sealed).then_some(())?;
             self.update(now + keep_previous);
             return Some(());
@@ -151,7 +152,7 @@ impl Receiving {
         let mut copy = [0; DATAGRAM_MAX];
         let copy = copy.get_mut(..sealed.len())?;
         copy.copy_from_slice(sealed);
-        if open_with(previous, place, aad, sealed) {
+        if open_with(&previous.0, place, aad, sealed) {
             return Some(());
         }
         open_with(&self.next.key, place, aad, copy).then_some(())?;
@@ -164,6 +165,6 @@ impl Receiving {
         let after = self.next.next();
         let next = std::mem::replace(&mut self.next, after);
         let worn = std::mem::replace(&mut self.current, next);
-        self.previous = Some((worn.key, keep_until));
+        self.previous = Some(Box::new((worn.key, keep_until)));
     }
 }

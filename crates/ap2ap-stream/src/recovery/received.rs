@@ -236,6 +236,13 @@ impl Received {
         self.missing
     }
 
+    /// Nothing is under way, nor has been for a while: what was told is known.
+    pub(crate) fn rest(&mut self) {
+        if self.arrivals.fresh == 0 {
+            self.arrivals.kept = VecDeque::new();
+        }
+    }
+
     /// The handshake had to be repeated so often.
     pub(crate) fn suspect(&mut self, repeats: u32) {
         let repeats = f64::from(repeats.min(4));

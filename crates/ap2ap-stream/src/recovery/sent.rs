@@ -305,6 +305,15 @@ impl SentPackets {
         self.bound_ghosts();
     }
 
+    /// Nothing is under way, nor has been for a while: what was taken for lost will not come any more.
+    pub(crate) fn rest(&mut self) {
+        // An empty tree keeps a leaf, a new one none.
+        self.ghosts = BTreeMap::new();
+        if self.in_flight.is_empty() {
+            self.in_flight = BTreeMap::new();
+        }
+    }
+
     fn bound_ghosts(&mut self) {
         while self.ghosts.len() > GHOSTS_MAX {
             self.ghosts.pop_first();

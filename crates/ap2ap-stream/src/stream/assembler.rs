@@ -12,6 +12,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use rangemap::RangeSet;
 
+use super::map::give_back_if_empty;
 use crate::num;
 
 /// AP-94: more separate pieces than this wait for no stream: a packet that would make one more is left
@@ -30,6 +31,11 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
+    /// Nothing is under way, nor has been for a while.
+    pub(crate) fn rest(&mut self) {
+        give_back_if_empty(&mut self.arrived);
+    }
+
     /// Whether a piece that starts at `offset` can be taken without too many separate pieces. The
     /// next octets to be read always can: what waits behind them would wait for ever.
     pub(super) fn has_room_for_a_piece(&self, offset: u64) -> bool {

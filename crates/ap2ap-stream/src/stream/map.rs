@@ -34,7 +34,8 @@ const RESERVE_SHARE: f64 = 0.5;
 #[derive(Debug)]
 pub(crate) struct StreamMap {
     side: Side,
-    open: BTreeMap<StreamId, Entry>,
+    /// Boxed: a tree keeps room for eleven even if there is one.
+    open: BTreeMap<StreamId, Box<Entry>>,
     /// Indexes of the streams that the peer has opened so far; closed ones are remembered as
     /// ranges, whose number the peer's limit bounds.
     seen: RangeSet<u64>,
@@ -159,7 +160,7 @@ impl StreamMap {
         }
         let id = StreamId::new(self.side, self.opened_here);
         self.opened_here = self.opened_here.saturating_add(1);
-        self.open.insert(id, Entry::new(self.stream_windows));
+        self.open.insert(id, Box::new(Entry::new(self.stream_windows)));
         Ok(id)
     }
 
@@ -423,6 +424,15 @@ impl StreamMap {
         std::mem::take(&mut self.tell_streams).then_some(self.streams_max_told)
     }
 
+    /// Nothing is under way, nor has been for a while.
+    pub(crate) fn rest(&mut self) {
+        for entry in self.open.values_mut() {
+            entry.send.rest();
+            entry.recv.rest();
+        }
+        give_back_if_empty(&mut self.seen);
+    }
+
     /// A stream with a control frame to send.
     pub(crate) fn next_with_control(&self) -> Option<StreamId> {
         let wants = |entry: &Entry| {
@@ -532,10 +542,10 @@ impl StreamMap {
             }
             let index = id.index();
             self.seen.insert(index..index.saturating_add(1));
-            self.open.insert(id, Entry::new(self.stream_windows));
+            self.open.insert(id, Box::new(Entry::new(self.stream_windows)));
             events.push_back(Event::Opened(id));
         }
-        Ok(self.open.get_mut(&id))
+        Ok(self.open.get_mut(&id).map(AsMut::as_mut))
     }
 
     fn close_if_done(&mut self, id: StreamId) {
@@ -567,6 +577,13 @@ fn reserve(pace: Pace) -> f64 {
 pub(crate) enum Room {
     Enough,
     Full,
+}
+
+/// An empty set keeps its last leaf, a new one has none.
+pub(super) fn give_back_if_empty(set: &mut RangeSet<u64>) {
+    if set.is_empty() {
+        *set = RangeSet::new();
+    }
 }
 
 impl Entry {

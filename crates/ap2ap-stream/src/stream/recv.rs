@@ -50,6 +50,11 @@ enum State {
 pub(crate) struct Violation(pub(crate) &'static str);
 
 impl RecvHalf {
+    /// Nothing is under way, nor has been for a while.
+    pub(crate) fn rest(&mut self) {
+        self.assembler.rest();
+    }
+
     /// A stream that starts with a window of `granted` octets, goes on with the first of `windows` and
     /// widens it to the second where the path wants that.
     pub(crate) fn new(granted: u64, windows: (u64, u64)) -> Self {

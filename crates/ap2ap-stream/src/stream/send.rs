@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use rangemap::RangeSet;
 
+use super::map::give_back_if_empty;
 use crate::error::WriteError;
 use crate::id::ErrorCode;
 use crate::num;
@@ -84,6 +85,12 @@ pub(crate) struct Piece {
 }
 
 impl SendHalf {
+    /// Nothing is under way, nor has been for a while.
+    pub(crate) fn rest(&mut self) {
+        give_back_if_empty(&mut self.acked);
+        give_back_if_empty(&mut self.lost);
+    }
+
     pub(crate) fn new(max: u64) -> Self {
         Self {
             base: 0,
