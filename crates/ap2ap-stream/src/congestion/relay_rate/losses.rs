@@ -1,0 +1,90 @@
+//! What a loss says: whether it was a policer's, chance's, or a queue's that overflowed.
+
+use super::{BURST_MAX_OCTETS, CHANCE_RARE, CHANCE_WEIGHT, Phase, RelayRate, SHAPED_FOR_S};
+use crate::congestion::train::{DATAGRAM_MAX_OCTETS, Train};
+use crate::congestion::{Controller, Seconds};
+
+impl RelayRate {
+    /// Says whether what was lost was a policer's doing, and then goes as fast as that one lets.
+    pub(super) fn judge_losses(&mut self, now: Seconds) {
+        let round_trip = self.round_trip.least;
+        let is_cruise = matches!(self.phase, Phase::Cruise { .. });
+        let is_early = is_cruise && now - self.judged_at < 0.1 * round_trip;
+        if self.is_beginning() || self.may_overflow(now) || is_early {
+            return;
+        }
+        if !self.is_policed && self.is_shaped(now) {
+            return;
+        }
+        self.judged_at = now;
+        let Some(verdict) = self.policer.verdict(now, self.rate) else {
+            if std::mem::take(&mut self.is_policed) {
+                self.enter_grow(now, 1.5);
+            }
+            return;
+        };
+        if self.is_recalled && !self.is_policed {
+            self.forget(Train::first());
+            return;
+        }
+        self.is_policed = true;
+        self.is_recalled = false;
+        self.chance = verdict.chance;
+        if !verdict.is_drop && self.chance >= CHANCE_RARE {
+            return;
+        }
+        self.burst = verdict.bucket.clamp(DATAGRAM_MAX_OCTETS, BURST_MAX_OCTETS);
+        if is_cruise {
+            let patience = (4.0 * round_trip).max(20.0 * self.datagram_octets() / self.rate);
+            if verdict.rate < self.rate {
+                self.enter_cruise(now, verdict.rate.max(self.rate / 2.0));
+            } else if now - self.nudged_at > patience {
+                self.nudged_at = now;
+                self.enter_cruise(now, 0.97 * self.rate);
+            }
+        } else {
+            if matches!(self.phase, Phase::Probe(_)) {
+                self.space_probes(verdict.rate);
+            }
+            // A second without any tokens looks worse than it is.
+            self.enter_cruise(now, verdict.rate.max(self.rate / 4.0));
+        }
+        self.pacer.leak(now, self.pacing_rate());
+        self.pacer.set(verdict.deficit);
+    }
+
+    pub(super) fn watch_delivery(&mut self, now: Seconds) {
+        if self.is_beginning() {
+            return;
+        }
+        let span = (4.0 * self.round_trip.least).max(1.0);
+        if let Some(rate) = self.delivery.verdict(span, self.chance)
+            && rate < self.rate
+        {
+            if self.is_recalled {
+                self.forget(Train::first());
+                return;
+            }
+            self.enter_cruise(now, rate.max(self.rate / 4.0));
+        }
+    }
+
+    /// Whether a queue was seen so lately that what is lost may be its overflow.
+    fn may_overflow(&self, now: Seconds) -> bool {
+        self.queue_seen_at.is_some_and(|at| now - at < 2.0 * self.round_trip.least)
+    }
+
+    /// Whether a queue told the rate so lately that the relay is none that drops: what is lost otherwise is chance,
+    /// or somebody who wants it to look like a policer.
+    fn is_shaped(&self, now: Seconds) -> bool {
+        self.shaped_at.is_some_and(|at| now - at < SHAPED_FOR_S)
+    }
+
+    pub(super) fn note_chance(&mut self, now: Seconds, is_lost: bool) {
+        let may_overflow = self.may_overflow(now);
+        if !self.is_policed && !may_overflow && !self.is_beginning() {
+            let share = if is_lost { 1.0 } else { 0.0 };
+            self.chance += CHANCE_WEIGHT * (share - self.chance);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a packet is filled with: an acknowledgement, control frames, pieces of streams, datagrams.
+
+use std::time::Instant;
+
+use super::{Contents, Purpose};
+use crate::connection::Connection;
+use crate::id::StreamId;
+use crate::num;
+use crate::path::DATAGRAM_MAX;
+use crate::recovery::received::Report;
+use crate::recovery::sent::SentFrame;
+use crate::stream::map::Class;
+use crate::wire::ack::ACK_LEN_MIN;
+use crate::wire::frame::{CONTROL_LEN_MAX, Frame, StreamHeader, TICKET_LEN_MAX};
+use crate::wire::writer::Writer;
+
+/// Of so many sparse packets that go more than once, all but one ask to be acknowledged at once.
+const COPIES_ASKING: u8 = 3;
+
+/// An acknowledgement alone is followed by fewer octets of padding than this.
+const ACK_PADDING_END: u8 = 16;
+
+impl Connection {
+    pub(super) fn write_frames(
+        &mut self,
+        now: Instant,
+        (index, is_active): (usize, bool),
+        purpose: Purpose,
+        writer: &mut Writer<'_>,
+    ) -> Contents {
+        let for_datagram = is_active && self.makes_room_for_datagram(now, purpose);
+        let mut room = writer.room();
+        if for_datagram {
+            room = self.room_beside_datagram(room);
+        }
+        self.write_ack(now, (index, purpose), room, writer);
+        if purpose == Purpose::Ack {
+            self.pad_ack(writer);
+            return Contents { frames: None, ack_now: false };
+        }
+        let before = writer.len();
+        let octets = num::to_f64(num::len_u64(writer.room()));
+        let mut wants_ack_now = purpose == Purpose::Probe;
+        if let Some(path) = self.paths.get_mut(index) {
+            // The last copy only, and not of each: the answers would have a rhythm (AP-73).
+            wants_ack_now |= purpose == Purpose::Sparse
+                && path.copies == 1
+                && self.dice.below(COPIES_ASKING) > 0;
+            wants_ack_now |= purpose == Purpose::Bulk && path.controller.wants_ack_now(octets);
+            if std::mem::take(&mut path.ping_due) || purpose == Purpose::Probe {
+                Frame::Ping.write(writer);
+            }
+        }
+        let mut frames = Vec::new();
+        if is_active {
+            self.write_control(writer, &mut frames);
+            let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
+            let datagrams_first = class == Class::Sparse && self.datagrams.take_turn();
+            if datagrams_first {
+                self.write_datagrams(now, class, writer);
+            }
+            self.write_streams(now, class, writer, &mut frames);
+            if !datagrams_first {
+                self.write_datagrams(now, class, writer);
+            }
+        }
+        let frames = (writer.len() > before).then_some(frames);
+        Contents { frames, ack_now: wants_ack_now }
+    }
+
+    /// Every packet that has room says what has arrived; at most half of the room is spent on that.
+    fn write_ack(
+        &mut self,
+        now: Instant,
+        (index, purpose): (usize, Purpose),
+        room: usize,
+        writer: &mut Writer<'_>,
+    ) {
+        let Some(received) = self.paths.get_mut(index).map(|path| &mut path.received) else {
+            return;
+        };
+        let due = received.due().is_some();
+        if !(due || received.has_news()) || room < 2 * ACK_LEN_MIN {
+            return;
+        }
+        let Some(Report { ack, fresh }) = received.take_ack(&self.clock, now, &mut self.dice)
+        else {
+            return;
+        };
+        // AP-70: all ranges, and where bulk data does not want the room, as many told arrivals again
+        // as there are new ones.
+        let arrivals = if purpose == Purpose::Bulk { fresh } else { 2 * fresh };
+        let wanted = ack.room_for(arrivals);
+        let mut scratch = [0; DATAGRAM_MAX];
+        let mut part = Writer::new(&mut scratch);
+        part.shrink_room(wanted.min(room / 2));
+        Frame::Ack(ack).write(&mut part);
+        let len = part.len();
+        writer.octets(scratch.get(..len).unwrap_or_default());
+    }
+
+    /// AP-73: an acknowledgement alone has no usual length.
+    fn pad_ack(&mut self, writer: &mut Writer<'_>) {
+        self.stats.acks_sent_alone = self.stats.acks_sent_alone.saturating_add(1);
+        let padding = usize::from(self.dice.below(ACK_PADDING_END)).min(writer.room());
+        for _ in 0..padding {
+            Frame::Padding.write(writer);
+        }
+    }
+
+    pub(in crate::connection) fn write_control(
+        &mut self,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        if writer.room() >= CONTROL_LEN_MAX
+            && let Some(max) = self.streams.take_max_data()
+        {
+            Frame::MaxData(max).write(writer);
+            frames.push(SentFrame::MaxData);
+        }
+        if writer.room() >= CONTROL_LEN_MAX
+            && let Some(max) = self.streams.take_max_streams()
+        {
+            Frame::MaxStreams(max).write(writer);
+            frames.push(SentFrame::MaxStreams);
+        }
+        while writer.room() >= CONTROL_LEN_MAX
+            && let Some(epoch) = self.paths.take_leave()
+        {
+            Frame::PathLeave(epoch).write(writer);
+            frames.push(SentFrame::PathLeave(epoch));
+        }
+        if writer.room() >= TICKET_LEN_MAX
+            && let Some(given) = self.ticket.as_mut().filter(|given| given.is_due)
+        {
+            given.is_due = false;
+            given.ticket.frame().write(writer);
+            frames.push(SentFrame::Ticket);
+        }
+        while writer.room() >= 3 * CONTROL_LEN_MAX
+            && let Some(id) = self.streams.next_with_control()
+        {
+            self.write_stream_control(id, writer, frames);
+        }
+    }
+
+    fn write_stream_control(
+        &mut self,
+        id: StreamId,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let Some((send, recv)) = self.streams.halves(id) else { return };
+        if let Some((code, final_size)) = send.take_reset() {
+            Frame::Reset { id, code, final_size }.write(writer);
+            frames.push(SentFrame::Reset(id));
+        }
+        if let Some(code) = recv.take_stop() {
+            Frame::Stop { id, code }.write(writer);
+            frames.push(SentFrame::Stop(id));
+        }
+        if let Some(max) = recv.take_max() {
+            Frame::MaxStreamData { id, max }.write(writer);
+            frames.push(SentFrame::MaxStreamData(id));
+        }
+    }
+
+    /// Writes pieces of streams of the class, in turn, until the room is used up.
+    pub(in crate::connection) fn write_streams(
+        &mut self,
+        now: Instant,
+        class: Class,
+        writer: &mut Writer<'_>,
+        frames: &mut Vec<SentFrame>,
+    ) {
+        let pace = self.pace(now);
+        while let Some(id) = self.streams.next_to_send(class, pace) {
+            let credit = self.streams.send_credit();
+            let room = writer.room();
+            let Some(send) = self.streams.send_half(id) else { return };
+            // The piece decides how long its own header is: ask, then fit.
+            let Some(most) = send.next_piece(room, credit) else { return };
+            let header = StreamHeader { id, offset: most.range.start };
+            let available = num::to_usize(most.range.end.saturating_sub(most.range.start));
+            let len = header.fitting(room, available);
+            if header.data_room(room) == 0 || (len == 0 && available > 0) {
+                return;
+            }
+            let Some(piece) = send.next_piece(len, credit) else { return };
+            let len = num::to_usize(piece.range.end.saturating_sub(piece.range.start));
+            header.write(writer, len, piece.fin);
+            let Some(place) = writer.reserve(len) else { return };
+            send.copy(&piece.range, place);
+            send.sent(&piece);
+            if piece.again {
+                let octets = num::len_u64(len);
+                self.stats.octets_resent = self.stats.octets_resent.saturating_add(octets);
+            }
+            self.streams.note_sent(id, &piece, class, pace.now);
+            let limit = self.send_limit();
+            self.streams.wake_writer(id, limit, &mut self.events);
+            frames.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
+        }
+    }
+}
