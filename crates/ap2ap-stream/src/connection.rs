@@ -278,13 +278,6 @@ impl Connection {
         !matches!(self.state, State::Opening(_) | State::Answering(_))
     }
 
-    /// How often the peer was asked, about once a round trip, since it last acknowledged something
-    /// new. 0 while nothing is owed.
-    #[must_use]
-    pub fn probes_unanswered(&self) -> u32 {
-        self.paths.list.iter().map(|path| path.probing.count).min().unwrap_or(0)
-    }
-
     /// At a bridge with a list of clients: the key of the one at the other end. It has that key, but
     /// as long as the connection is not [confirmed](Self::is_confirmed) its first message may be a
     /// copy.
@@ -297,12 +290,6 @@ impl Connection {
     #[must_use]
     pub const fn side(&self) -> Side {
         self.side
-    }
-
-    /// Streams that are open on at least one side.
-    #[must_use]
-    pub fn streams_open(&self) -> usize {
-        self.streams.len()
     }
 
     pub(crate) fn push_event(&mut self, event: Event) {

@@ -7,6 +7,19 @@ use crate::path_memory::PathMemory;
 use crate::stats::{PathStats, Stats};
 
 impl Connection {
+    /// Streams that are open on at least one side.
+    #[must_use]
+    pub fn streams_open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// How often the peer was asked, about once a round trip, since it last acknowledged something
+    /// new. 0 while nothing is owed.
+    #[must_use]
+    pub fn probes_unanswered(&self) -> u32 {
+        self.paths.list.iter().map(|path| path.probing.count).min().unwrap_or(0)
+    }
+
     /// Counters and estimates.
     #[must_use]
     pub fn stats(&self) -> Stats {
