@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests need some origin; its value is unused")]
 
+mod floods;
+
 use std::ops::RangeInclusive;
 
 use super::*;
@@ -55,7 +57,14 @@ impl Forger {
     }
 
     fn send_octets(&mut self, plain: &[u8]) -> Vec<Event> {
-        let mut datagram = [0; DATAGRAM_MAX];
+        let packet = self.seal(plain);
+        self.bridge.handle_datagram(self.now, PATH, &packet);
+        drain(&mut self.bridge, self.now).1
+    }
+
+    /// The next packet of the client, with these frames.
+    fn seal(&mut self, plain: &[u8]) -> Vec<u8> {
+        let mut datagram = vec![0; DATAGRAM_MAX];
         let header = Header::shortest(self.number, 0);
         let mut writer = Writer::new(&mut datagram);
         header.write(&mut writer);
@@ -64,8 +73,8 @@ impl Forger {
         let keys = self.client.protection().unwrap();
         let len = keys.seal(place, (0, header.len), plain.len(), &mut datagram).unwrap();
         self.number += 1;
-        self.bridge.handle_datagram(self.now, PATH, &datagram[..len]);
-        drain(&mut self.bridge, self.now).1
+        datagram.truncate(len);
+        datagram
     }
 
     fn assert_ends(mut self, frames: &[Frame<'_>], rule: &str) {
