@@ -193,10 +193,10 @@ impl Endpoint {
 
     fn fill(&mut self, id: StreamId, left: &mut u64, written: &mut u64) {
         while *left > 0 {
-            let len = usize::try_from((*left).min(4096)).unwrap_or(0);
-            let chunk = bulk(*written, len);
             let Some(mut stream) = self.connection.stream(id) else { return };
-            let Ok(taken) = stream.write(&chunk) else { return };
+            let Ok(room) = stream.room() else { return };
+            let len = usize::try_from((*left).min(4096)).unwrap_or(0).min(room);
+            let Ok(taken) = stream.write(&bulk(*written, len)) else { return };
             *written += u64::try_from(taken).unwrap_or(0);
             *left -= u64::try_from(taken).unwrap_or(0);
             if *left == 0 {

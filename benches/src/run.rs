@@ -11,7 +11,7 @@ use crate::adversary::{Adversary, Way};
 use crate::endpoint::{Dress, Endpoint};
 use crate::oracle::{Oracle, Told};
 use crate::peers::kcp::{KcpEnd, Tuning};
-use crate::peers::quic::{Congestion, Quic};
+use crate::peers::quic::{Cipher, Congestion, Quic};
 use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping};
 
 /// What carries the work.
@@ -177,10 +177,11 @@ impl Run {
     }
 
     /// The client and the bridge.
-    pub(crate) fn ends(&self, start: Instant) -> (Box<dyn End>, Box<dyn End>) {
+    #[must_use]
+    pub fn ends(&self, start: Instant) -> (Box<dyn End>, Box<dyn End>) {
         let (load, seed) = (self.load, self.seed);
         let quic = |congestion| -> (Box<dyn End>, Box<dyn End>) {
-            let client = Quic::client(start, congestion, load, seed);
+            let client = Quic::client(start, (congestion, Cipher::Usual), load, seed);
             (Box::new(client), Box::new(Quic::bridge(congestion, load, seed)))
         };
         let kcp = |tuning| -> (Box<dyn End>, Box<dyn End>) {

@@ -1,6 +1,6 @@
 //! QUIC as quinn has it, without its sockets: bulk on a stream of its own, requests on another that goes first.
 //!
-//! Datagrams of 1,200 octets, no discovery of larger ones, no segmentation offload; certificates are Ed25519, so
+//! Datagrams of 1,200 octets, no discovery of larger ones, one at a time; certificates are Ed25519, so
 //! that all handshakes are of one size. All chance comes from the seed but for BBR's, which asks the system where
 //! in its gain cycle to begin.
 
@@ -17,7 +17,7 @@ use quinn_proto::{
 };
 use relay_sim::Node;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{RootCertStore, crypto, version};
+use rustls::{CipherSuite, RootCertStore, SupportedCipherSuite, crypto, version};
 
 use crate::work::{ENDLESS, End, Load, PING_INTERVAL, Ping, Requests, Sink, bulk};
 
@@ -39,6 +39,15 @@ pub enum Congestion {
     Bbr,
 }
 
+/// What it seals packets with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cipher {
+    /// What it prefers: AES-GCM, which processors have instructions for.
+    Usual,
+    /// ChaCha20-Poly1305: what we seal with.
+    ChaCha20,
+}
+
 /// One end.
 #[derive(Debug)]
 pub struct Quic {
@@ -48,6 +57,8 @@ pub struct Quic {
     is_client: bool,
     /// Bulk that this end sends, and how much of it was written.
     source: Option<(StreamId, u64)>,
+    /// The next octets of it, which did not fit when they were offered.
+    piece: Vec<u8>,
     /// Bulk that this end reads.
     drain: Option<StreamId>,
     /// Requests or their echoes.
@@ -77,6 +88,21 @@ fn identity() -> &'static Identity {
     })
 }
 
+fn provider(cipher: Cipher) -> Arc<crypto::CryptoProvider> {
+    let mut provider = crypto::ring::default_provider();
+    let is_wanted = |suite: &SupportedCipherSuite| {
+        cipher == Cipher::Usual || suite.suite() == CipherSuite::TLS13_CHACHA20_POLY1305_SHA256
+    };
+    provider.cipher_suites.retain(is_wanted);
+    Arc::new(provider)
+}
+
+/// What QUIC seals first messages with, whatever follows.
+fn first_suite() -> rustls::quic::Suite {
+    let suite = crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256.tls13();
+    suite.and_then(rustls::Tls13CipherSuite::quic_suite).expect("ring has QUIC's first cipher")
+}
+
 fn transport(congestion: Congestion) -> Arc<TransportConfig> {
     let factory: Arc<dyn ControllerFactory + Send + Sync> = match congestion {
         Congestion::Cubic => Arc::new(CubicConfig::default()),
@@ -87,7 +113,7 @@ fn transport(congestion: Congestion) -> Arc<TransportConfig> {
         .congestion_controller_factory(factory)
         .initial_mtu(DATAGRAM_OCTETS)
         .mtu_discovery_config(None)
-        .enable_segmentation_offload(false)
+        .enable_segmentation_offload(true)
         .max_idle_timeout(None)
         .stream_receive_window(VarInt::from_u32(WINDOW))
         // Bulk alone never fills this, so that requests always find room.
@@ -107,16 +133,21 @@ fn endpoint(seed: u64, is_client: bool, server: Option<ServerConfig>) -> quinn_p
 impl Quic {
     /// The end that asks.
     #[must_use]
-    pub fn client(now: Instant, congestion: Congestion, load: Load, seed: u64) -> Self {
+    pub fn client(
+        now: Instant,
+        (congestion, cipher): (Congestion, Cipher),
+        load: Load,
+        seed: u64,
+    ) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(identity().certificate.clone()).expect("it is a certificate");
-        let tls =
-            rustls::ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-                .with_protocol_versions(&[&version::TLS13])
-                .expect("ring speaks TLS 1.3")
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-        let tls = QuicClientConfig::try_from(tls).expect("ring has QUIC's first cipher");
+        let tls = rustls::ClientConfig::builder_with_provider(provider(cipher))
+            .with_protocol_versions(&[&version::TLS13])
+            .expect("ring speaks TLS 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let tls = QuicClientConfig::with_initial(Arc::new(tls), first_suite())
+            .expect("it is QUIC's first cipher");
         let mut config = ClientConfig::new(Arc::new(tls));
         config.transport_config(transport(congestion));
         let mut client = Self::new(endpoint(seed, true, None), load, true);
@@ -133,13 +164,13 @@ impl Quic {
     #[must_use]
     pub fn bridge(congestion: Congestion, load: Load, seed: u64) -> Self {
         let Identity { certificate, key } = identity();
-        let tls =
-            rustls::ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-                .with_protocol_versions(&[&version::TLS13])
-                .expect("ring speaks TLS 1.3")
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.clone()], PrivateKeyDer::Pkcs8(key.clone_key()))
-                .expect("the key is the certificate's");
+        // The client says which cipher.
+        let tls = rustls::ServerConfig::builder_with_provider(provider(Cipher::Usual))
+            .with_protocol_versions(&[&version::TLS13])
+            .expect("ring speaks TLS 1.3")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], PrivateKeyDer::Pkcs8(key.clone_key()))
+            .expect("the key is the certificate's");
         let tls = QuicServerConfig::try_from(tls).expect("ring has QUIC's first cipher");
         let mut config = ServerConfig::with_crypto(Arc::new(tls));
         config.transport_config(transport(congestion));
@@ -153,6 +184,7 @@ impl Quic {
             load,
             is_client,
             source: None,
+            piece: Vec::new(),
             drain: None,
             talk: None,
             echo: Vec::new(),
@@ -227,9 +259,12 @@ impl Quic {
     fn work_bulk(&mut self, now: Instant) {
         let Some((_, connection)) = &mut self.connection else { return };
         if let Some((id, written)) = &mut self.source {
-            while *written < ENDLESS
-                && let Ok(taken) = connection.send_stream(*id).write(&bulk(*written, PIECE))
-            {
+            while *written < ENDLESS {
+                if self.piece.is_empty() {
+                    self.piece = bulk(*written, PIECE);
+                }
+                let Ok(taken) = connection.send_stream(*id).write(&self.piece) else { break };
+                self.piece.drain(..taken);
                 *written += u64::try_from(taken).unwrap_or(0);
             }
         }
@@ -269,6 +304,32 @@ fn read(connection: &mut Connection, id: StreamId, mut take: impl FnMut(&[u8])) 
     let _ = chunks.finalize();
 }
 
+impl Quic {
+    /// As [`poll_transmit`](Node::poll_transmit), but for a socket that cuts what is written into datagrams: up to
+    /// so many at once. What was written, and how long each of them is, if there is more than one.
+    pub fn poll_segments(
+        &mut self,
+        now: Instant,
+        segments_max: usize,
+        buf: &mut Vec<u8>,
+    ) -> Option<Option<usize>> {
+        self.requests.advance(now);
+        self.settle(now);
+        if let Some(answer) = self.answers.pop() {
+            buf.extend_from_slice(&answer);
+            return Some(None);
+        }
+        let (_, connection) = self.connection.as_mut()?;
+        if let Some(transmit) = connection.poll_transmit(now, segments_max, buf) {
+            buf.truncate(transmit.size);
+            return Some(transmit.segment_size);
+        }
+        let wait = connection.poll_timeout();
+        self.wait = [wait, self.requests.next_at()].into_iter().flatten().min();
+        None
+    }
+}
+
 impl Node for Quic {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         let from = if self.is_client { BRIDGE } else { CLIENT };
@@ -296,20 +357,7 @@ impl Node for Quic {
     }
 
     fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
-        self.requests.advance(now);
-        self.settle(now);
-        if let Some(answer) = self.answers.pop() {
-            buf.extend_from_slice(&answer);
-            return true;
-        }
-        let Some((_, connection)) = &mut self.connection else { return false };
-        if let Some(transmit) = connection.poll_transmit(now, 1, buf) {
-            buf.truncate(transmit.size);
-            return true;
-        }
-        let wait = connection.poll_timeout();
-        self.wait = [wait, self.requests.next_at()].into_iter().flatten().min();
-        false
+        self.poll_segments(now, 1, buf).is_some()
     }
 
     fn next_at(&self) -> Option<Instant> {
