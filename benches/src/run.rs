@@ -23,7 +23,7 @@ pub enum Stack {
     Oracle,
     /// QUIC with CUBIC.
     QuinnCubic,
-    /// QUIC with BBR; not quite the same each time, for it draws from the system.
+    /// QUIC with BBR.
     QuinnBbr,
     /// KCP as it comes; not encrypted.
     KcpDefault,

@@ -1,8 +1,8 @@
 //! QUIC as quinn has it, without its sockets: bulk on a stream of its own, requests on another that goes first.
 //!
 //! Datagrams of 1,200 octets, no discovery of larger ones, one at a time; certificates are Ed25519, so
-//! that all handshakes are of one size. All chance comes from the seed but for BBR's, which asks the system where
-//! in its gain cycle to begin.
+//! that all handshakes are of one size. All chance that shows comes from the seed; BBR asks the system where
+//! in its gain cycle to begin, which has changed no figure yet.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};

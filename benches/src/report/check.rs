@@ -35,7 +35,7 @@ pub(super) fn record(lines: &[Line], ours: &[Measured]) -> String {
     format!("{:#}\n", json!({ "seeds": SEEDS, "figures": figures }))
 }
 
-/// Measures with few seeds, and compares with what [`record`](record) wrote.
+/// Measures with few seeds, and compares with what a whole report wrote.
 ///
 /// # Errors
 ///
