@@ -50,7 +50,7 @@ fn they_carry_what_they_carried_in_real_time() {
 
 #[test]
 fn the_same_seed_gives_the_same_figures() {
-    for stack in [Stack::Oracle, Stack::QuinnCubic, Stack::KcpDefault, Stack::KcpTurbo] {
+    for stack in Stack::ALL {
         let [(_, one), (_, other)] = [(), ()].map(|()| over("S10", stack, Load::Interactive));
         assert_eq!(one.delivered, other.delivered, "{stack:?}");
         assert_eq!((one.wire, one.pings_ms), (other.wire, other.pings_ms), "{stack:?}");

@@ -1,4 +1,5 @@
-//! KCP as the `kcp` crate has it: bulk in one conversation, requests in a second one beside it.
+//! KCP as the `kcp` crate has it: bulk in one conversation, requests in a second one beside it that does not wait for its
+//! tick to send them.
 //!
 //! KCP has neither handshake nor encryption: its figures are flattered by the 16 octets or more that each datagram
 //! of the others spends on that.
@@ -70,6 +71,8 @@ fn conversation(number: u32, tuning: Tuning, outbox: &Outbox) -> Kcp<Outbox> {
     }
     conversation.set_wndsize(WINDOW, WINDOW);
     conversation.set_mtu(DATAGRAM_OCTETS).expect("it is longer than a header");
+    // It may not be flushed before its clock was set.
+    conversation.update(0).expect("there is nothing to send yet");
     conversation
 }
 
@@ -131,7 +134,7 @@ impl KcpEnd {
         while let Some(octets) = receive(&mut self.talk) {
             if self.is_client {
                 self.requests.read(now, octets.len());
-            } else if let Err(error) = self.talk.send(&octets) {
+            } else if let Err(error) = self.talk.send(&octets).and_then(|_| self.talk.flush()) {
                 self.fault = Some(error.to_string());
             }
         }
@@ -140,6 +143,9 @@ impl KcpEnd {
             && let Ok(taken) = self.talk.send(&unsent)
         {
             self.requests.wrote(taken);
+            if let Err(error) = self.talk.flush() {
+                self.fault = Some(error.to_string());
+            }
         }
     }
 }

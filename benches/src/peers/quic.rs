@@ -2,7 +2,7 @@
 //!
 //! Datagrams of 1,200 octets, no discovery of larger ones, one at a time; certificates are Ed25519, so
 //! that all handshakes are of one size. All chance that shows comes from the seed; BBR asks the system where
-//! in its gain cycle to begin, which has changed no figure yet.
+//! in its gain cycle to begin, which has changed no figure.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -81,10 +81,15 @@ struct Identity {
 fn identity() -> &'static Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
     IDENTITY.get_or_init(|| {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("ring makes keys");
+        // Always the same, so that handshakes are as long in each process: RFC 8410's form of 32 octets.
+        let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        der.extend([7; 32]);
+        let der = PrivatePkcs8KeyDer::from(der);
+        let key = rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der, &rcgen::PKCS_ED25519);
+        let key = key.expect("it is a key");
         let names = rcgen::CertificateParams::new(["bridge".to_owned()]).expect("it is a name");
         let certificate = names.self_signed(&key).expect("its own key signs");
-        Identity { certificate: certificate.into(), key: key.serialize_der().into() }
+        Identity { certificate: certificate.into(), key: der }
     })
 }
 
