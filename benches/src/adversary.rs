@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use relay_sim::{Element, Ledger, LinkSpec, Packet, Tally};
@@ -38,8 +37,8 @@ pub enum Choice {
     Down,
     /// All of a round trip, then none for long.
     InBursts,
-    /// Those that carry nothing but acknowledgements, as their size and way betray; the share is of the
-    /// datagrams of both ways.
+    /// Those of the bridge beside an upload, which are acknowledgements but for a few echoes; the share is of the
+    /// datagrams of both ways, spent on this one.
     Acks,
 }
 
@@ -101,6 +100,7 @@ impl Adversary {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Held(Instant, u64, Vec<u8>);
 
+#[derive(Debug)]
 struct Hands {
     adversary: Adversary,
     way: Way,
@@ -112,12 +112,6 @@ struct Hands {
     held: BinaryHeap<Reverse<Held>>,
     count: u64,
     ledger: Ledger,
-}
-
-impl fmt::Debug for Hands {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Hands").field("adversary", &self.adversary).finish_non_exhaustive()
-    }
 }
 
 impl Hands {

@@ -17,7 +17,7 @@ use self::packet::{Ack, Chunk, HEADER_OCTETS, Kind, PURE_ACK_OCTETS, Packet};
 use self::recovery::{News, Received, Recovery, Sent};
 use crate::work::{End, Load, Ping, Requests, Sink, bulk};
 
-/// The longest datagram, in octets.
+/// The longest new datagram, in octets; one that is sent again is longer by what it acknowledges.
 const DATAGRAM_MAX: usize = 1200;
 /// Acknowledgements wait so long for data to ride on.
 const ACK_DELAY: Duration = Duration::from_millis(5);

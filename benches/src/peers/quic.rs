@@ -209,8 +209,9 @@ impl Quic {
             self.source = connection.streams().open(Dir::Uni).map(|id| (id, 0));
         }
         if has_requests && let Some(id) = connection.streams().open(Dir::Bi) {
-            let first = connection.send_stream(id).set_priority(1);
-            self.fault = first.err().map(|error| error.to_string());
+            if let Err(error) = connection.send_stream(id).set_priority(1) {
+                self.fault = Some(error.to_string());
+            }
             self.talk = Some(id);
         }
     }
@@ -250,8 +251,9 @@ impl Quic {
             self.drain = Some(id);
         }
         if let Some(id) = connection.streams().accept(Dir::Bi) {
-            let first = connection.send_stream(id).set_priority(1);
-            self.fault = first.err().map(|error| error.to_string());
+            if let Err(error) = connection.send_stream(id).set_priority(1) {
+                self.fault = Some(error.to_string());
+            }
             self.talk = Some(id);
         }
         // Requests first: bulk fills all there is to fill.

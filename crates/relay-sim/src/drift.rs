@@ -36,7 +36,7 @@ pub struct Drift<N> {
 
 impl<N> Drift<N> {
     /// `node` with a clock that is right at `origin` and gains `millionths` from then on; below 0, it
-    /// loses. What it gains is cut to half, so that time always passes.
+    /// loses, but no more than half, so that time always passes.
     #[must_use]
     pub const fn new(node: N, origin: Instant, millionths: i32) -> Self {
         const HALF: i32 = 500_000;
