@@ -1,9 +1,13 @@
 //! Streams: ordered octets in both directions, each with its own window.
 
 mod assembler;
+mod credit;
 pub(crate) mod map;
+mod quota;
 pub(crate) mod recv;
 pub(crate) mod send;
+pub(crate) mod sparse;
+mod turns;
 
 use bytes::Bytes;
 

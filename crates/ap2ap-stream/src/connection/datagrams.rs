@@ -9,7 +9,7 @@ use crate::error::SendDatagramError;
 use crate::event::Event;
 use crate::num;
 use crate::path::{PAYLOAD_MIN, Path};
-use crate::stream::map::Class;
+use crate::stream::sparse::Class;
 use crate::wire::frame::Frame;
 use crate::wire::writer::{Writer, length_len};
 use crate::wire::{CONNECTION_ID_LEN, TAG_LEN};

@@ -15,8 +15,8 @@ use crate::noise::{Handshake, Seed, next_seed, salt};
 use crate::outer::{Pattern, first_mac};
 use crate::protection::Protection;
 use crate::recovery::sent::SentFrame;
-use crate::stream::map::Class;
 use crate::stream::recv::Violation;
+use crate::stream::sparse::Class;
 use crate::ticket::{self, Ticket};
 use crate::wire::frame::{CONTROL_LEN_MAX, Frame};
 use crate::wire::handshake::{

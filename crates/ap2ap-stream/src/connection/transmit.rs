@@ -11,7 +11,7 @@ use crate::num;
 use crate::path::{COPIED_OCTETS_MAX, PAYLOAD_MIN, Path};
 use crate::protection::Place;
 use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
-use crate::stream::map::{Class, Pace};
+use crate::stream::sparse::{Class, Pace};
 use crate::wire::frame::{Frame, REASON_LEN_MAX};
 use crate::wire::packet::{Header, PACKET_NUMBER_END};
 use crate::wire::writer::Writer;

@@ -75,6 +75,13 @@ impl RecvHalf {
         }
     }
 
+    /// Does something to it: what that gives, and how many octets left the window by it.
+    pub(crate) fn consuming<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> (T, u64) {
+        let before = self.consumed();
+        let result = work(self);
+        (result, self.consumed().saturating_sub(before))
+    }
+
     /// Checks a piece against AP-90 and AP-91 without taking it: how many octets beyond the
     /// highest so far it reaches.
     pub(crate) fn check(&self, offset: u64, len: u64, fin: bool) -> Result<u64, Violation> {

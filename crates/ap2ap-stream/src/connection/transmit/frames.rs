@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use super::{Contents, Purpose};
 use crate::connection::Connection;
-use crate::id::StreamId;
 use crate::num;
 use crate::path::DATAGRAM_MAX;
 use crate::recovery::received::Report;
 use crate::recovery::sent::SentFrame;
-use crate::stream::map::Class;
+use crate::stream::map::StreamControl;
+use crate::stream::sparse::Class;
 use crate::wire::ack::ACK_LEN_MIN;
-use crate::wire::frame::{CONTROL_LEN_MAX, Frame, StreamHeader, TICKET_LEN_MAX};
+use crate::wire::frame::{CONTROL_LEN_MAX, Frame, TICKET_LEN_MAX};
 use crate::wire::writer::Writer;
 
 /// Of so many sparse packets that go more than once, all but one ask to be acknowledged at once.
@@ -139,30 +139,9 @@ impl Connection {
             frames.push(SentFrame::Ticket);
         }
         while writer.room() >= 3 * CONTROL_LEN_MAX
-            && let Some(id) = self.streams.next_with_control()
+            && let Some(control) = self.streams.take_control()
         {
-            self.write_stream_control(id, writer, frames);
-        }
-    }
-
-    fn write_stream_control(
-        &mut self,
-        id: StreamId,
-        writer: &mut Writer<'_>,
-        frames: &mut Vec<SentFrame>,
-    ) {
-        let Some((send, recv)) = self.streams.halves(id) else { return };
-        if let Some((code, final_size)) = send.take_reset() {
-            Frame::Reset { id, code, final_size }.write(writer);
-            frames.push(SentFrame::Reset(id));
-        }
-        if let Some(code) = recv.take_stop() {
-            Frame::Stop { id, code }.write(writer);
-            frames.push(SentFrame::Stop(id));
-        }
-        if let Some(max) = recv.take_max() {
-            Frame::MaxStreamData { id, max }.write(writer);
-            frames.push(SentFrame::MaxStreamData(id));
+            write_stream_control(control, writer, frames);
         }
     }
 
@@ -175,32 +154,32 @@ impl Connection {
         frames: &mut Vec<SentFrame>,
     ) {
         let pace = self.pace(now);
-        while let Some(id) = self.streams.next_to_send(class, pace) {
-            let credit = self.streams.send_credit();
-            let room = writer.room();
-            let Some(send) = self.streams.send_half(id) else { return };
-            // The piece decides how long its own header is: ask, then fit.
-            let Some(most) = send.next_piece(room, credit) else { return };
-            let header = StreamHeader { id, offset: most.range.start };
-            let available = num::to_usize(most.range.end.saturating_sub(most.range.start));
-            let len = header.fitting(room, available);
-            if header.data_room(room) == 0 || (len == 0 && available > 0) {
-                return;
-            }
-            let Some(piece) = send.next_piece(len, credit) else { return };
-            let len = num::to_usize(piece.range.end.saturating_sub(piece.range.start));
-            header.write(writer, len, piece.fin);
-            let Some(place) = writer.reserve(len) else { return };
-            send.copy(&piece.range, place);
-            send.sent(&piece);
+        while let Some((id, piece)) = self.streams.write_piece(class, pace, writer) {
             if piece.again {
-                let octets = num::len_u64(len);
-                self.stats.octets_resent = self.stats.octets_resent.saturating_add(octets);
+                self.stats.octets_resent = self.stats.octets_resent.saturating_add(piece.octets());
             }
-            self.streams.note_sent(id, &piece, class, pace.now);
             let limit = self.send_limit();
             self.streams.wake_writer(id, limit, &mut self.events);
             frames.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
         }
+    }
+}
+
+fn write_stream_control(
+    StreamControl { id, reset, stop, max }: StreamControl,
+    writer: &mut Writer<'_>,
+    frames: &mut Vec<SentFrame>,
+) {
+    if let Some((code, final_size)) = reset {
+        Frame::Reset { id, code, final_size }.write(writer);
+        frames.push(SentFrame::Reset(id));
+    }
+    if let Some(code) = stop {
+        Frame::Stop { id, code }.write(writer);
+        frames.push(SentFrame::Stop(id));
+    }
+    if let Some(max) = max {
+        Frame::MaxStreamData { id, max }.write(writer);
+        frames.push(SentFrame::MaxStreamData(id));
     }
 }
