@@ -290,6 +290,29 @@ impl Duo {
         }
     }
 
+    /// Writes all of `data` as the buffer takes it while the bridge reads; what it read.
+    pub fn upload(&mut self, data: &[u8], time_max: Duration) -> Vec<u8> {
+        let id = self.client.open();
+        let (mut offset, mut read) = (0, Vec::new());
+        let end = self.now + time_max;
+        let all_read = self.run_until(end, |duo| {
+            while offset < data.len() {
+                let Ok(taken) = duo.client.write(id, &data[offset..]) else { break };
+                offset += taken;
+                if offset == data.len() {
+                    duo.client.finish(id);
+                }
+            }
+            let Some(bridge) = &mut duo.bridge else { return false };
+            let (octets, outcome) = bridge.read(id);
+            read.extend_from_slice(&octets);
+            outcome == Ok(())
+        });
+        assert!(all_read, "read {} of {} after {time_max:?}", read.len(), data.len());
+        self.bridge().finish(id);
+        read
+    }
+
     pub fn assert_nobody_closed(&mut self) {
         assert_eq!(self.client.closed(), None);
         assert_eq!(self.bridge().closed(), None);
