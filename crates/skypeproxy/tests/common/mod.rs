@@ -2,6 +2,7 @@
 #![allow(clippy::allow_attributes, reason = "what is unused differs by test file")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod config;
 pub(crate) mod place;
 
 use std::io::{BufRead, BufReader, Read, Write};
