@@ -9,7 +9,7 @@ use crate::recovery::sent::SentFrame;
 use crate::stream::sparse::Class;
 use crate::wire::writer::Writer;
 
-const LIMIT: SendLimit = SendLimit { held: 4_000, unsent: 2_000 };
+const LIMIT: SendLimit = SendLimit { held: 200_000, unsent: 100_000 };
 const CODE: ErrorCode = ErrorCode(7);
 
 /// What may happen to streams; a number says which stream, modulo how many there are.
@@ -36,11 +36,14 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     let stream = || 0..12_usize;
     let peers = || 0..6_u64;
+    // Now and then as much as fills a stream's window.
+    let octets = || prop_oneof![4 => 1..1_500_usize, 1 => 1_500..70_000_usize];
+    let room = prop_oneof![4 => 20..1_200_usize, 1 => 1_200..70_000_usize];
     let class = prop_oneof![Just(Class::Sparse), Just(Class::Bulk)];
     prop_oneof![
         2 => Just(Step::Open),
         4 => (peers(), 0..40_000_u16, any::<bool>()).prop_map(|(i, n, f)| Step::Arrives(i, n, f)),
-        8 => (stream(), 1..1_500_usize).prop_map(|(i, n)| Step::Write(i, n)),
+        8 => (stream(), octets()).prop_map(|(i, n)| Step::Write(i, n)),
         2 => stream().prop_map(Step::Finish),
         1 => stream().prop_map(Step::Reset),
         1 => stream().prop_map(Step::Stop),
@@ -49,7 +52,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => peers().prop_map(Step::ResetByPeer),
         2 => (peers(), 0..200_000_u64).prop_map(|(i, n)| Step::Allow(i, n)),
         1 => (0..400_000_u64).prop_map(Step::AllowAll),
-        12 => (class, 20..1_200_usize).prop_map(|(class, room)| Step::Send(class, room)),
+        12 => (class, room).prop_map(|(class, room)| Step::Send(class, room)),
         3 => Just(Step::SendControl),
         6 => (0..50_usize).prop_map(Step::FrameArrives),
         4 => (0..50_usize).prop_map(Step::FrameIsLost),
@@ -184,7 +187,7 @@ proptest! {
     #[test]
     fn the_turns_are_those_that_a_walk_over_all_streams_finds(
         steps in prop::collection::vec(any_step(), 1..200),
-        credit in 0..20_000_u64,
+        credit in prop_oneof![0..20_000_u64, Just(200_000)],
     ) {
         let mut bench = Bench::new(credit);
         for step in steps {
