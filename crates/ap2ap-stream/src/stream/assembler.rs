@@ -71,7 +71,7 @@ impl Assembler {
         if len == 0 {
             return Bytes::new();
         }
-        let taken: Vec<u8> = self.buffer.drain(..len).collect();
+        let taken = take_front(&mut self.buffer, len);
         let end = self.base.saturating_add(num::len_u64(len));
         self.arrived.remove(self.base..end);
         self.base = end;
@@ -124,6 +124,18 @@ impl Assembler {
             }
         }
     }
+}
+
+/// The first `len` octets, taken off: as two slices, since an iterator goes octet by octet.
+fn take_front(buffer: &mut VecDeque<u8>, len: usize) -> Vec<u8> {
+    let (front, back) = buffer.as_slices();
+    let (front, back) = match front.split_at_checked(len) {
+        Some((front, _)) => (front, &[][..]),
+        None => (front, back.get(..len.saturating_sub(front.len())).unwrap_or_default()),
+    };
+    let taken = [front, back].concat();
+    buffer.drain(..len);
+    taken
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl SendHalf {
             self.writer_waits = true;
             return Err(WriteError::Blocked);
         }
-        self.buffer.extend(data.iter().take(taken));
+        self.buffer.extend(data.get(..taken).unwrap_or_default());
         Ok(taken)
     }
 
