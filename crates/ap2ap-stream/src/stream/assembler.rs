@@ -1,9 +1,9 @@
 //! Puts the pieces of a stream in order, in memory that its window bounds.
 //!
 //! ```text
-//!        read    |◄────────── buffer ──────────►|
-//!   ─────────────┼█████████░░░░░░████░░░░███████┼─────►  offset
-//!               base     ready                 end       █ = in `arrived`
+//!        read    |◄─ ready ─►|◄──── beyond ─────►|
+//!   ─────────────┼███████████░░░░░░████░░░░██████┼─────►  offset
+//!               base                            end       █ has arrived
 //! ```
 
 use std::collections::VecDeque;
@@ -26,35 +26,43 @@ pub(super) struct Assembler {
     base: u64,
     /// Octets from `base` on, with anything in the holes.
     buffer: VecDeque<u8>,
-    /// Which offsets have arrived. Nothing in it is below `base`.
-    arrived: RangeSet<u64>,
+    /// Octets from `base` on without a hole. Never more than are in `buffer`.
+    ready: usize,
+    /// Which offsets have arrived behind the first hole.
+    beyond: RangeSet<u64>,
 }
 
 impl Assembler {
     /// Nothing is under way, nor has been for a while.
     pub(crate) fn rest(&mut self) {
-        give_back_if_empty(&mut self.arrived);
+        give_back_if_empty(&mut self.beyond);
     }
 
     /// Whether a piece that starts at `offset` can be taken without too many separate pieces. The
     /// next octets to be read always can: what waits behind them would wait for ever.
     pub(super) fn has_room_for_a_piece(&self, offset: u64) -> bool {
-        let ready_end = self.base.saturating_add(num::len_u64(self.ready()));
-        offset <= ready_end || self.arrived.len() < PIECES_MAX
+        offset <= self.ready_end() || self.pieces() < PIECES_MAX
     }
 
     /// Takes a piece. What arrived before is not overwritten: the first copy stands.
     pub(super) fn insert(&mut self, offset: u64, data: &[u8]) {
         let end = offset.saturating_add(num::len_u64(data.len()));
-        let wanted = offset.max(self.base)..end;
+        let wanted = offset.max(self.ready_end())..end;
         if wanted.is_empty() {
+            return;
+        }
+        if self.beyond.is_empty() && wanted.start == self.ready_end() {
+            // In order, as nearly always.
+            let skip = num::to_usize(wanted.start.saturating_sub(offset));
+            self.buffer.extend(data.get(skip..).unwrap_or_default());
+            self.ready = self.buffer.len();
             return;
         }
         let length = num::to_usize(wanted.end.saturating_sub(self.base));
         if self.buffer.len() < length {
             self.buffer.resize(length, 0);
         }
-        let gaps: Vec<Range<u64>> = self.arrived.gaps(&wanted).collect();
+        let gaps: Vec<Range<u64>> = self.beyond.gaps(&wanted).collect();
         for gap in gaps {
             let from = num::to_usize(gap.start.saturating_sub(offset));
             let to = num::to_usize(gap.end.saturating_sub(offset));
@@ -62,45 +70,58 @@ impl Assembler {
                 self.place(gap.start, piece);
             }
         }
-        self.arrived.insert(wanted);
+        self.beyond.insert(wanted);
+        self.close_the_first_hole();
     }
 
     /// Takes up to `len_max` octets off the front; nothing if the next octet is missing.
     pub(super) fn read(&mut self, len_max: usize) -> Bytes {
-        let len = self.ready().min(len_max);
+        let len = self.ready.min(len_max);
         if len == 0 {
             return Bytes::new();
         }
-        let taken = take_front(&mut self.buffer, len);
-        let end = self.base.saturating_add(num::len_u64(len));
-        self.arrived.remove(self.base..end);
-        self.base = end;
-        if self.buffer.is_empty() {
-            // An idle stream keeps no buffer.
-            self.buffer = VecDeque::new();
+        self.base = self.base.saturating_add(num::len_u64(len));
+        self.ready = self.ready.saturating_sub(len);
+        if len == self.buffer.len() {
+            // The reader gets the memory itself: an idle stream keeps no buffer.
+            return Bytes::from(Vec::from(std::mem::take(&mut self.buffer)));
         }
-        Bytes::from(taken)
+        Bytes::from(take_front(&mut self.buffer, len))
     }
 
     /// Forgets everything; later pieces are ignored up to where the stream had come.
     pub(super) fn clear(&mut self) {
         self.buffer = VecDeque::new();
-        self.arrived = RangeSet::new();
+        self.ready = 0;
+        self.beyond = RangeSet::new();
     }
 
     /// Octets that can be read now.
-    pub(super) fn ready(&self) -> usize {
-        match self.arrived.first() {
-            Some(first) if first.start == self.base => {
-                num::to_usize(first.end.saturating_sub(first.start))
-            }
-            Some(_) | None => 0,
-        }
+    pub(super) const fn ready(&self) -> usize {
+        self.ready
     }
 
     /// The offset of the next octet to be read.
     pub(super) const fn base(&self) -> u64 {
         self.base
+    }
+
+    const fn ready_end(&self) -> u64 {
+        self.base.saturating_add(num::len_u64(self.ready))
+    }
+
+    /// Separate pieces that wait.
+    fn pieces(&self) -> usize {
+        self.beyond.len().saturating_add(usize::from(self.ready > 0))
+    }
+
+    /// What has arrived next to what is ready is ready, too.
+    fn close_the_first_hole(&mut self) {
+        let Some(first) = self.beyond.first().cloned() else { return };
+        if first.start == self.ready_end() {
+            self.ready = num::to_usize(first.end.saturating_sub(self.base));
+            self.beyond.remove(first);
+        }
     }
 
     fn place(&mut self, offset: u64, piece: &[u8]) {

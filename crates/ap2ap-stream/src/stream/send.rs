@@ -217,7 +217,7 @@ impl SendHalf {
 
     /// A piece was sent.
     pub(crate) fn sent(&mut self, piece: &Piece) {
-        if !piece.range.is_empty() {
+        if piece.again && !piece.range.is_empty() {
             self.lost.remove(piece.range.clone());
         }
         self.next = self.next.max(piece.range.end);
@@ -236,9 +236,7 @@ impl SendHalf {
         }
         let range = range.start.max(self.base)..range.end;
         if !range.is_empty() {
-            self.acked.insert(range.clone());
-            self.lost.remove(range);
-            self.drop_acked_front();
+            self.note_acked(range);
         }
         if self.fin == Fin::Acked && self.buffer.is_empty() {
             self.state = State::Done;
@@ -361,18 +359,31 @@ impl SendHalf {
         self.base.saturating_add(num::len_u64(self.buffer.len()))
     }
 
-    fn drop_acked_front(&mut self) {
-        let Some(first) = self.acked.first() else { return };
-        if first.start > self.base {
+    fn note_acked(&mut self, range: Range<u64>) {
+        if !self.lost.is_empty() {
+            self.lost.remove(range.clone());
+        }
+        if self.acked.is_empty() && range.start == self.base {
+            // In order, as nearly always.
+            self.drop_front(range.end);
             return;
         }
-        let end = first.end;
+        self.acked.insert(range);
+        if let Some(first) = self.acked.first().cloned()
+            && first.start == self.base
+        {
+            self.drop_front(first.end);
+            self.acked.remove(first);
+        }
+    }
+
+    /// Forgets what is before an offset.
+    fn drop_front(&mut self, end: u64) {
         let len = num::to_usize(end.saturating_sub(self.base)).min(self.buffer.len());
         self.buffer.drain(..len);
         if self.buffer.is_empty() {
             self.buffer = VecDeque::new();
         }
-        self.acked.remove(self.base..end);
         self.base = end;
     }
 }
