@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod exchange;
+mod numbers;
 pub(crate) mod received;
 mod replay;
 mod report;

@@ -119,7 +119,7 @@ impl Connection {
             return None;
         }
         let purpose = self.purpose(now, index, is_active)?;
-        let room = self.packet_room(now, index, purpose, buf.len());
+        let room = self.packet_room(index, purpose, buf.len());
         let buf = buf.get_mut(..room)?;
         let (id_len, header) = self.begin_packet(now, index, buf)?;
         let start = id_len.checked_add(header.len)?;
@@ -196,19 +196,19 @@ impl Connection {
     }
 
     /// Whether the packet is made for a datagram, and not only with what streams leave of it.
-    fn makes_room_for_datagram(&self, now: Instant, purpose: Purpose) -> bool {
+    fn makes_room_for_datagram(&self, purpose: Purpose) -> bool {
         let is_turn = match purpose {
             Purpose::Sparse => true,
-            Purpose::Bulk => self.streams.next_to_send(Class::Bulk, self.pace(now)).is_none(),
+            Purpose::Bulk => !self.streams.has_data(),
             Purpose::Probe | Purpose::Ack => false,
         };
         is_turn && self.wants_datagram()
     }
 
     /// AP-3: each packet is as long as its purpose wants.
-    fn packet_room(&self, now: Instant, index: usize, purpose: Purpose, most: usize) -> usize {
+    fn packet_room(&self, index: usize, purpose: Purpose, most: usize) -> usize {
         let Some(path) = self.paths.get(index) else { return most };
-        let for_datagram = self.makes_room_for_datagram(now, purpose);
+        let for_datagram = self.makes_room_for_datagram(purpose);
         match purpose {
             Purpose::Bulk => num::to_usize(num::to_u64(path.controller.datagram_octets()))
                 .max(if for_datagram { self.datagram_room() } else { 0 })
@@ -329,16 +329,15 @@ impl Connection {
             return Some(Permission::AfterAck);
         }
         let in_flight = num::to_f64(active.sent.octets_in_flight());
-        let pace = self.pace(now);
-        let has_bulk =
-            self.wants_datagram() || self.streams.next_to_send(Class::Bulk, pace).is_some();
+        let has_bulk = self.streams.has_data() || self.wants_datagram();
+        let seconds = self.clock.seconds(now);
         let Path { controller, .. } = self.paths.active_mut()?;
         if !has_bulk {
             controller.on_application_limited();
             return None;
         }
         let octets = controller.datagram_octets();
-        let permission = controller.permission(pace.now, octets, in_flight);
+        let permission = controller.permission(seconds, octets, in_flight);
         debug_assert!(
             permission != Permission::AfterAck || in_flight > 0.0,
             "nothing would wake it"

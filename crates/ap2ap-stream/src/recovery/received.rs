@@ -4,16 +4,12 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use rangemap::RangeInclusiveSet;
-
 use super::Clock;
+use super::numbers::Numbers;
 use super::replay::ReplayWindow;
 use crate::dice::Dice;
 use crate::num;
 use crate::wire::ack::{AGE_END, ARRIVALS_MAX, Ack, Arrival, RANGES_MAX, WRITTEN_AT_BITS};
-
-/// Ranges remembered to be acknowledged: those that are written, and some more for gaps that close.
-const RANGES_KEPT_MAX: usize = 64;
 
 /// An acknowledgement waits this long on average for something to ride on, at least: there is nothing
 /// to ride on sooner; and at most, so that it leaves within a second or so.
@@ -66,7 +62,7 @@ struct ArrivedAt {
 pub(crate) struct Received {
     seen: ReplayWindow,
     /// What is to be acknowledged.
-    numbers: RangeInclusiveSet<u64>,
+    numbers: Numbers,
     news_floors: NewsFloors,
     largest: Option<u64>,
     /// Octets of all datagrams.
@@ -95,7 +91,7 @@ impl Default for Received {
     fn default() -> Self {
         Self {
             seen: ReplayWindow::default(),
-            numbers: RangeInclusiveSet::new(),
+            numbers: Numbers::default(),
             news_floors: NewsFloors::default(),
             largest: None,
             octets: 0,
@@ -134,10 +130,9 @@ impl Received {
         let expected = self.expected();
         self.note_missing(expected, number);
         self.seen.record(number);
-        self.numbers.insert(number..=number);
+        self.numbers.insert(number);
         self.news_floors.note(number);
         self.largest = Some(self.largest.map_or(number, |largest| largest.max(number)));
-        self.forget_oldest();
         self.octets = self.octets.saturating_add(num::len_u64(octets));
         self.note_octets(clock.seconds(now), num::to_f64(num::len_u64(octets)));
         // Who acknowledged what asks for nothing would keep two silent ends talking; and its sender has
@@ -187,11 +182,10 @@ impl Received {
         // The range of `largest` is always written: the frame has no form without one.
         let ranges: Vec<RangeInclusive<u64>> = self
             .numbers
-            .iter()
-            .rev()
+            .latest_first()
             .enumerate()
             .take_while(|(index, range)| *index == 0 || *range.end() >= floor)
-            .map(|(_, range)| range.clone())
+            .map(|(_, range)| range)
             .take(RANGES_MAX)
             .collect();
         let written_at = clock.wire(now);
@@ -265,13 +259,6 @@ impl Received {
         self.recent_octets *= (-(at - self.recent_at).max(0.0)).exp();
         self.recent_octets += octets;
         self.recent_at = at;
-    }
-
-    fn forget_oldest(&mut self) {
-        while self.numbers.len() > RANGES_KEPT_MAX {
-            let Some(oldest) = self.numbers.first().cloned() else { return };
-            self.numbers.remove(oldest);
-        }
     }
 }
 

@@ -240,10 +240,7 @@ impl SentPackets {
         range: NumberRange,
         news: &mut AckNews,
     ) {
-        let numbers: Vec<u64> =
-            self.in_flight.range(range.0..=range.1).map(|(number, _)| *number).collect();
-        for number in numbers {
-            let Some(packet) = self.in_flight.remove(&number) else { continue };
+        for (number, packet) in self.in_flight.extract_if(range.0..=range.1, |_, _| true) {
             self.octets_in_flight = self.octets_in_flight.saturating_sub(packet.octets);
             let outcome = outcome(clock, times, number, &packet);
             news.note_newest(outcome);
@@ -254,14 +251,12 @@ impl SentPackets {
     }
 
     fn take_late(&mut self, clock: &Clock, times: &Times, range: NumberRange, news: &mut AckNews) {
-        let numbers: Vec<u64> =
-            self.ghosts.range(range.0..=range.1).map(|(number, _)| *number).collect();
-        for number in numbers {
-            let Some(packet) = self.ghosts.remove(&number) else { continue };
+        let usual = self.usual_delay();
+        for (number, packet) in self.ghosts.extract_if(range.0..=range.1, |_, _| true) {
             news.late = news.late.saturating_add(1);
             let outcome = outcome(clock, times, number, &packet);
             news.note_newest(outcome);
-            if let (Some(arrived_at), Some(usual)) = (outcome.arrived_at, self.usual_delay()) {
+            if let (Some(arrived_at), Some(usual)) = (outcome.arrived_at, usual) {
                 let lateness = arrived_at - outcome.sent_at - usual;
                 self.reordering = self.reordering.max(1.05 * lateness.min(REORDERING_MAX_S));
             }

@@ -93,6 +93,11 @@ impl Turns {
         }
     }
 
+    /// Whether a stream has data to send, with so much credit.
+    pub(super) fn has_data(&self, credit: u64) -> bool {
+        self.lines(credit).any(|lines| !lines.is_empty())
+    }
+
     /// The stream with data to send whose turn it is, with so much credit.
     pub(super) fn next(&self, credit: u64) -> Option<StreamId> {
         let firsts = self.lines(credit).flat_map(|lines| [lines.short.first(), lines.long.first()]);
@@ -119,9 +124,7 @@ impl Turns {
     }
 
     fn is_empty(&self) -> bool {
-        let lines = [&self.at_once, &self.on_credit];
-        lines.iter().all(|lines| lines.short.is_empty() && lines.long.is_empty())
-            && self.control.is_empty()
+        self.at_once.is_empty() && self.on_credit.is_empty() && self.control.is_empty()
     }
 
     /// How many streams stand somewhere.
@@ -146,5 +149,11 @@ impl Turns {
             Backlog::Short => &mut lines.short,
             Backlog::Long => &mut lines.long,
         }
+    }
+}
+
+impl Lines {
+    fn is_empty(&self) -> bool {
+        self.short.is_empty() && self.long.is_empty()
     }
 }

@@ -28,7 +28,7 @@ impl Connection {
         purpose: Purpose,
         writer: &mut Writer<'_>,
     ) -> Contents {
-        let for_datagram = is_active && self.makes_room_for_datagram(now, purpose);
+        let for_datagram = is_active && self.makes_room_for_datagram(purpose);
         let mut room = writer.room();
         if for_datagram {
             room = self.room_beside_datagram(room);

@@ -135,6 +135,11 @@ impl StreamMap {
             || self.turns.next_with_control().is_some()
     }
 
+    /// Whether any stream has something to send.
+    pub(crate) fn has_data(&self) -> bool {
+        self.turns.has_data(self.send_credit())
+    }
+
     /// The stream of the class whose turn it is and that has something to send.
     pub(crate) fn next_to_send(&self, class: Class, pace: Pace) -> Option<StreamId> {
         let credit = self.send_credit();
