@@ -51,7 +51,8 @@ impl Connection {
                 Frame::Ping.write(writer);
             }
         }
-        let mut frames = Vec::new();
+        // Nearly always one: a path that holds much keeps thousands of these.
+        let mut frames = Vec::with_capacity(1);
         if is_active {
             self.write_control(writer, &mut frames);
             let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
