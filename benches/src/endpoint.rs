@@ -61,6 +61,8 @@ pub struct Endpoint {
     pinger: Option<StreamId>,
     /// When datagrams left that hold an acknowledgement and nothing else, and their octets.
     pub acks_alone: Vec<(Instant, usize)>,
+    /// How many of them the connection has counted.
+    acks_sent_alone: u64,
     /// The connection closed, or a new stream took nothing: never expected.
     fault: Option<String>,
 }
@@ -78,6 +80,7 @@ impl Endpoint {
             requests: Requests::default(),
             pinger: None,
             acks_alone: Vec::new(),
+            acks_sent_alone: 0,
             fault: None,
         }
     }
@@ -206,15 +209,20 @@ impl Endpoint {
     }
 
     fn drain(&mut self, now: Instant, id: StreamId) {
-        while let Some(octets) = self.read(id, 64 * 1024) {
-            self.sink.read(now, &octets);
-        }
-        let stream = self.connection.stream(id);
-        if let Some(mut stream) = stream
-            && matches!(stream.read(1), Ok(None))
-        {
-            // The other end is through: so is this one.
-            let _ = stream.finish();
+        while let Some(mut stream) = self.connection.stream(id) {
+            match stream.read(64 * 1024) {
+                Ok(Some(octets)) => self.sink.read(now, &octets),
+                // The other end is through: so is this one.
+                Ok(None) => {
+                    let _ = stream.finish();
+                    return;
+                }
+                Err(ReadError::Blocked) => return,
+                Err(error) => {
+                    self.fault = Some(error.to_string());
+                    return;
+                }
+            }
         }
     }
 
@@ -287,28 +295,30 @@ impl Node for Endpoint {
 
     fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
         self.advance_pinger(now);
-        let mut datagram = [0; DATAGRAM_MAX];
-        let acks_before = self.connection.stats().acks_sent_alone;
+        let before = buf.len();
         loop {
-            match self.connection.poll_output(now, &mut datagram) {
+            buf.resize(before + DATAGRAM_MAX, 0);
+            let datagram = buf.get_mut(before..).unwrap_or_default();
+            match self.connection.poll_output(now, datagram) {
                 Output::Event(event) => self.handle_event(now, event),
                 Output::Transmit { len, .. } => {
-                    let octets = datagram.get(..len).unwrap_or_default();
-                    match self.dress {
-                        Dress::Plain => buf.extend_from_slice(octets),
-                        Dress::Armoured => {
-                            let mut text = String::new();
-                            armour::encode(octets, &mut text);
-                            buf.extend_from_slice(text.as_bytes());
-                        }
+                    buf.truncate(before + len);
+                    if self.dress == Dress::Armoured {
+                        let mut text = String::new();
+                        armour::encode(buf.get(before..).unwrap_or_default(), &mut text);
+                        buf.truncate(before);
+                        buf.extend_from_slice(text.as_bytes());
                     }
-                    if self.connection.stats().acks_sent_alone > acks_before {
+                    let acks_sent_alone = self.connection.stats().acks_sent_alone;
+                    if acks_sent_alone > self.acks_sent_alone {
+                        self.acks_sent_alone = acks_sent_alone;
                         self.acks_alone.push((now, len));
                     }
                     self.wait = Some(now);
                     return true;
                 }
                 Output::Wait(at) => {
+                    buf.truncate(before);
                     self.wait = at;
                     return false;
                 }
