@@ -16,9 +16,10 @@ use ap2ap_stream::{
 };
 
 /// Each operation by its name on the command line, with what the table calls it.
-const OPERATIONS: [(&str, &str); 4] = [
+const OPERATIONS: [(&str, &str); 5] = [
     ("seal", "a packet of 1,200 octets sealed and opened"),
     ("bulk", "a bulk datagram sent, received, read and acknowledged, both ends"),
+    ("beside", "the same beside 10,000 idle streams"),
     ("ack", "the acknowledgements of it handled, for each datagram"),
     ("stream", "a stream opened, used for a request and closed, both ends"),
 ];
@@ -27,6 +28,9 @@ const OPERATIONS: [(&str, &str); 4] = [
 const COUNT: u64 = 2_000;
 /// Operations before the first that counts: by then a transfer's rate is learned and its buffers have grown.
 const WARM_UP: u64 = 2_000;
+
+/// Streams that may be open at once.
+const STREAMS_MAX: u16 = 11_000;
 
 /// One way, and the length of a datagram.
 const DELAY: Duration = Duration::from_millis(10);
@@ -91,8 +95,9 @@ fn maybe_counted<T>(is_counted: bool, work: impl FnOnce() -> T) -> T {
 fn operate(name: &str) -> u64 {
     match name {
         "seal" => seal(),
-        "bulk" => bulk(Counts { client: true, bridge: true, acks_only: false }),
-        "ack" => bulk(Counts { client: true, bridge: false, acks_only: true }),
+        "bulk" => bulk(0, Counts { client: true, bridge: true, acks_only: false }),
+        "beside" => bulk(10_000, Counts { client: true, bridge: true, acks_only: false }),
+        "ack" => bulk(0, Counts { client: true, bridge: false, acks_only: true }),
         "stream" => streams(),
         _ => 0,
     }
@@ -113,10 +118,11 @@ fn seal() -> u64 {
     COUNT
 }
 
-/// Datagrams that the client sent while it counted.
-fn bulk(counts: Counts) -> u64 {
+/// Datagrams that the client sent while it counted, with so many streams open beside.
+fn bulk(idle_streams: usize, counts: Counts) -> u64 {
     let mut ends = Ends::connected();
-    let id = ends.client.open().expect("the first stream is allowed");
+    ends.open_idle(idle_streams);
+    let id = ends.client.open().expect("one more stream is allowed");
     ends.bulk = Some(id);
     while ends.sent < WARM_UP {
         ends.go_on();
@@ -168,10 +174,12 @@ impl Ends {
     fn connected() -> Self {
         let now = origin();
         let key = SecretKey::from_octets([42; 32]);
-        let mut client = Connection::connect(key.public(), Config::default(), [1; 32], WALL, now);
+        let mut config = Config::default();
+        config.streams_max = STREAMS_MAX;
+        let mut client = Connection::connect(key.public(), config.clone(), [1; 32], WALL, now);
         client.handle_path(now, PATH, PathEvent::Added { payload_max: PAYLOAD_MAX });
         let identity = BridgeIdentity::new(key, Duration::ZERO);
-        let mut acceptor = Acceptor::new(identity, Config::default(), [2; 32]);
+        let mut acceptor = Acceptor::new(identity, config, [2; 32]);
         let mut first = vec![0; PAYLOAD_MAX];
         let Output::Transmit { len, .. } = client.poll_output(now, &mut first) else {
             panic!("a client with a path begins")
@@ -184,6 +192,18 @@ impl Ends {
         let mut ends = Self { now, client, bridge, up, down, bulk: None, counts: None, sent: 0 };
         (0..20).for_each(|_| ends.go_on());
         ends
+    }
+
+    /// Opens streams that both ends know and nothing goes over any more.
+    fn open_idle(&mut self, count: usize) {
+        for _ in 0..count {
+            let id = self.client.open().expect("they are fewer than may be open");
+            let written = self.client.stream(id).map(|mut stream| stream.write(b"x"));
+            assert_eq!(written, Some(Ok(1)));
+        }
+        while self.bridge.streams_open() < count || self.client.stats().in_flight > 0 {
+            self.go_on();
+        }
     }
 
     /// Does all that is due, and goes to when something is due again.

@@ -154,13 +154,13 @@ impl Connection {
         writer: &mut Writer<'_>,
         frames: &mut Vec<SentFrame>,
     ) {
-        let pace = self.pace(now);
-        while let Some((id, piece)) = self.streams.write_piece(class, pace, writer) {
+        let (turn, limit) = ((class, self.pace(now)), self.send_limit());
+        while let Some((id, piece)) =
+            self.streams.write_piece(turn, limit, writer, &mut self.events)
+        {
             if piece.again {
                 self.stats.octets_resent = self.stats.octets_resent.saturating_add(piece.octets());
             }
-            let limit = self.send_limit();
-            self.streams.wake_writer(id, limit, &mut self.events);
             frames.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
         }
     }

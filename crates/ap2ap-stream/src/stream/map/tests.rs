@@ -134,7 +134,8 @@ impl Bench {
     fn send(&mut self, class: Class, room: usize) {
         let mut octets = vec![0; room];
         let mut writer = Writer::new(&mut octets);
-        while let Some((id, piece)) = self.map.write_piece(class, self.pace, &mut writer) {
+        let (turn, mut events) = ((class, self.pace), VecDeque::new());
+        while let Some((id, piece)) = self.map.write_piece(turn, LIMIT, &mut writer, &mut events) {
             self.in_flight.push(SentFrame::Stream { id, range: piece.range, fin: piece.fin });
         }
     }

@@ -87,12 +87,13 @@ impl StreamMap {
     }
 
     /// Writes a piece of the stream of the class whose turn it is, past the pacer if it is sparse; `None` if
-    /// there is none, or no room for any of it.
+    /// there is none, or no room for any of it. The stream's writer may go on within `limit`.
     pub(crate) fn write_piece(
         &mut self,
-        class: Class,
-        pace: Pace,
+        (class, pace): (Class, Pace),
+        limit: SendLimit,
         writer: &mut Writer<'_>,
+        events: &mut VecDeque<Event>,
     ) -> Option<(StreamId, Piece)> {
         let id = self.next_to_send(class, pace)?;
         let (credit, turn) = (self.send_credit(), self.served.saturating_add(1));
@@ -100,27 +101,18 @@ impl StreamMap {
             let piece = write_piece(&mut entry.send, (id, credit), writer)?;
             entry.served = turn;
             entry.recent.add(piece.new_octets(), pace.now);
-            Some(piece)
+            Some((piece, entry.send.writer_could_go_on(limit)))
         });
-        let piece = written??;
+        let (piece, wakes_writer) = written??;
+        if wakes_writer {
+            events.push_back(Event::Writable(id));
+        }
         self.served = turn;
         self.credit.send(piece.new_octets());
         if class == Class::Sparse {
             self.note_past_pacer(piece.new_octets(), pace.now);
         }
         Some((id, piece))
-    }
-
-    /// A piece of a stream went out: its writer may go on within `limit`.
-    pub(crate) fn wake_writer(
-        &mut self,
-        id: StreamId,
-        limit: SendLimit,
-        events: &mut VecDeque<Event>,
-    ) {
-        if self.update(id, |entry| entry.send.writer_could_go_on(limit)) == Some(true) {
-            events.push_back(Event::Writable(id));
-        }
     }
 
     /// Octets of no stream went past the pacer.
