@@ -26,7 +26,7 @@ pub(super) struct Assembler {
     base: u64,
     /// Octets from `base` on, with anything in the holes.
     buffer: VecDeque<u8>,
-    /// Octets from `base` on without a hole. Never more than are in `buffer`.
+    /// Octets from `base` on without a hole: all of `buffer` if nothing is beyond one.
     ready: usize,
     /// Which offsets have arrived behind the first hole.
     beyond: RangeSet<u64>,
@@ -53,6 +53,7 @@ impl Assembler {
         }
         if self.beyond.is_empty() && wanted.start == self.ready_end() {
             // In order, as nearly always.
+            debug_assert_eq!(self.buffer.len(), self.ready, "nothing is behind a hole");
             let skip = num::to_usize(wanted.start.saturating_sub(offset));
             self.buffer.extend(data.get(skip..).unwrap_or_default());
             self.ready = self.buffer.len();
