@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+pub mod censor;
+mod chance;
 mod drift;
 pub mod element;
 mod link;
 mod node;
 mod packet;
 mod pair;
+pub mod paths;
 mod plan;
+pub mod population;
 pub mod scenario;
 mod spec;
 mod time;

@@ -1,9 +1,12 @@
 //! What the simulator promises, module by module.
 
+mod censor;
 mod chance;
 mod laws;
 mod pair;
+mod paths;
 mod plan;
+mod population;
 mod throttle;
 
 use std::time::{Duration, Instant};

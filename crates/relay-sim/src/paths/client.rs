@@ -1,0 +1,190 @@
+//! One client's paths: opened, lost, noticed, opened anew.
+
+use std::time::Duration;
+
+use super::PathPolicy;
+use crate::censor::{Censor, Manner};
+use crate::population::{Chooser, Population, Relay, RelayId};
+
+/// When a client that was given no relay asks again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A path has carried so much, from when to when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carried {
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+    /// Octets a second that the relay passes.
+    pub(super) rate: f64,
+}
+
+/// A path, up or not, known to be or not.
+#[derive(Clone, Copy, Debug)]
+struct Path {
+    relay: RelayId,
+    /// When the first question leaves.
+    set_up: Duration,
+    /// When the first answer is there.
+    carries_from: Duration,
+    lost: Option<Lost>,
+    rate: f64,
+}
+
+/// From when on nothing comes through a path, and how that shows.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    at: Duration,
+    manner: Manner,
+}
+
+/// The paths of one client.
+#[derive(Debug)]
+pub(super) struct Paths {
+    policy: PathPolicy,
+    chooser: Chooser,
+    list: Vec<Path>,
+    /// When paths that are missing are to be opened.
+    open_at: Option<Duration>,
+    /// How many were opened.
+    pub(super) opened: u64,
+}
+
+impl Paths {
+    pub(super) fn new(policy: PathPolicy, chooser: Chooser, from: Duration) -> Self {
+        Self { policy, chooser, list: Vec::new(), open_at: Some(from), opened: 0 }
+    }
+
+    /// When [`act`](Self::act) has something to do.
+    pub(super) fn next_at(&self) -> Option<Duration> {
+        let all = self.all_lost_at();
+        let given_up = self.list.iter().filter_map(|path| path.given_up(&self.policy, all));
+        given_up.chain(self.open_at).min()
+    }
+
+    /// Gives up what is lost, and opens what is missing.
+    pub(super) fn act(
+        &mut self,
+        at: Duration,
+        (population, censor): (&Population, &Censor),
+        carried: &mut Vec<Carried>,
+    ) {
+        let (policy, all) = (self.policy, self.all_lost_at());
+        let is_due = |path: &mut Path| path.given_up(&policy, all).is_some_and(|due| due <= at);
+        carried.extend(self.list.extract_if(.., is_due).filter_map(|path| path.carried(at)));
+        self.open_at = None;
+        while self.list.len() < usize::from(self.policy.warm) {
+            let Some(path) = self.open(at, population, censor) else {
+                self.open_at = Some(at.saturating_add(AGAIN));
+                return;
+            };
+            self.opened += 1;
+            self.list.push(path);
+        }
+    }
+
+    /// When the last of several paths that ever answered is lost.
+    fn all_lost_at(&self) -> Option<Duration> {
+        let mut answered = self.list.iter().filter(|path| path.ever_answers()).peekable();
+        answered.peek().filter(|_| self.policy.warm > 1)?;
+        answered
+            .map(|path| path.lost.map(|lost| lost.at))
+            .max_by_key(|at| at.unwrap_or(Duration::MAX))?
+    }
+
+    /// A relay is gone: whatever went through it is lost, in silence.
+    pub(super) fn lose(&mut self, at: Duration, relay: RelayId) {
+        for path in self.list.iter_mut().filter(|path| path.relay == relay) {
+            path.lose(Lost { at, manner: Manner::Silent });
+        }
+    }
+
+    /// What the censor blocked in a sweep.
+    pub(super) fn lose_blocked(
+        &mut self,
+        at: Duration,
+        (population, censor): (&Population, &Censor),
+    ) {
+        let manner = censor.spec().manner;
+        for path in &mut self.list {
+            let relay = population.relay(path.relay);
+            if relay.and_then(|relay| censor.blocked_from(relay)).is_some_and(|from| from <= at) {
+                path.lose(Lost { at, manner });
+            }
+        }
+    }
+
+    /// Closes all, and opens nothing until `again`.
+    pub(super) fn close(
+        &mut self,
+        at: Duration,
+        again: Option<Duration>,
+        carried: &mut Vec<Carried>,
+    ) {
+        carried.extend(self.list.drain(..).filter_map(|path| path.carried(at)));
+        self.open_at = again;
+    }
+
+    /// What the line exchanges datagrams with.
+    pub(super) fn in_use(&self) -> Vec<RelayId> {
+        self.list.iter().map(|path| path.relay).collect()
+    }
+
+    /// Whichever relay the overlay gives that is not in use here.
+    fn open(&mut self, at: Duration, population: &Population, censor: &Censor) -> Option<Path> {
+        let id = self.chooser.choose(population, &self.in_use())?;
+        let relay = population.relay(id)?;
+        let set_up = at.saturating_add(self.policy.set_up);
+        let mut path = Path {
+            relay: id,
+            set_up,
+            carries_from: set_up.saturating_add(relay.round_trip),
+            lost: None,
+            rate: rate(relay, censor),
+        };
+        if let Some(from) = censor.blocked_from(relay) {
+            path.lose(Lost { at: from.max(at), manner: censor.spec().manner });
+        }
+        Some(path)
+    }
+}
+
+impl Path {
+    /// Whatever is first takes it.
+    fn lose(&mut self, lost: Lost) {
+        if self.lost.is_none_or(|known| lost.at < known.at) {
+            self.lost = Some(lost);
+        }
+    }
+
+    /// Whether an answer came before it was lost.
+    fn ever_answers(&self) -> bool {
+        self.lost.is_none_or(|lost| self.carries_from < lost.at)
+    }
+
+    /// When it is given up, if no other path answers from `all` on.
+    fn given_up(&self, policy: &PathPolicy, all: Option<Duration>) -> Option<Duration> {
+        let lost = self.lost?;
+        let asked = lost.at.max(self.set_up);
+        Some(match lost.manner {
+            Manner::Loud => asked.saturating_add(policy.refusal),
+            Manner::Silent if !self.ever_answers() => self.set_up.saturating_add(policy.no_answer),
+            Manner::Silent => {
+                let alone = asked.saturating_add(policy.silence);
+                all.map_or(alone, |all| {
+                    alone.min(all.max(asked).saturating_add(policy.silence_of_all))
+                })
+            }
+        })
+    }
+
+    fn carried(&self, at: Duration) -> Option<Carried> {
+        let to = self.lost.map_or(at, |lost| lost.at.min(at));
+        (self.carries_from < to).then_some(Carried { from: self.carries_from, to, rate: self.rate })
+    }
+}
+
+/// What a path over a relay carries, in octets a second; without any throttle, more than anybody counts.
+fn rate(relay: &Relay, censor: &Censor) -> f64 {
+    let link = censor.narrowed(relay.link());
+    link.capacity().map_or(f64::MAX, |rate| rate * (1.0 - link.early_loss.mean()))
+}
