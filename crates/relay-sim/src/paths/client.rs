@@ -91,6 +91,11 @@ impl Paths {
             .max_by_key(|at| at.unwrap_or(Duration::MAX))?
     }
 
+    /// Whether a path leads over this relay.
+    pub(super) fn uses(&self, relay: RelayId) -> bool {
+        self.list.iter().any(|path| path.relay == relay)
+    }
+
     /// A relay is gone: whatever went through it is lost, in silence.
     pub(super) fn lose(&mut self, at: Duration, relay: RelayId) {
         for path in self.list.iter_mut().filter(|path| path.relay == relay) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::PathPolicy;
 use super::client::{Carried, Paths};
 use crate::censor::{Censor, CensorSpec};
-use crate::population::{Change, Choice, Chooser, Population, PopulationSpec};
+use crate::population::{Change, Choice, Chooser, Population, PopulationSpec, RelayId};
+use crate::time::earlier;
 
 /// Logging in took 3 to 7 s (Baset, Schulzrinne 2004).
 const LOG_IN: Duration = Duration::from_secs(5);
@@ -70,21 +71,26 @@ pub fn run(plan: &Plan, users: &[User]) -> Vec<Counted> {
     let mut population = Population::new(plan.population.clone(), plan.seed);
     let mut lines: Vec<Line<'_>> =
         users.iter().zip(plan.seed..).map(|(user, seed)| Line::new(plan, *user, seed)).collect();
+    let earliest = |lines: &[Line<'_>]| lines.iter().filter_map(|line| line.due).min();
+    let mut due = earliest(&lines);
     loop {
-        let next = lines.iter().filter_map(Line::next_at).min().unwrap_or(end).min(end);
+        let next = due.unwrap_or(end).min(end);
         // One change at a time: a relay that goes may give a user something to do before the next one does.
         if let Some((at, change)) = population.advance(next) {
-            if let Change::Down(relay) = change {
-                lines.iter_mut().for_each(|line| line.paths.lose(at, relay));
+            let Change::Down(relay) = change else { continue };
+            for line in lines.iter_mut().filter(|line| line.paths.uses(relay)) {
+                line.lose(at, relay);
+                due = earlier(due, line.due);
             }
             continue;
         }
         if next >= end {
             return lines.into_iter().map(|line| line.counted(end)).collect();
         }
-        for line in lines.iter_mut().filter(|line| line.next_at().is_some_and(|at| at <= next)) {
+        for line in lines.iter_mut().filter(|line| line.due.is_some_and(|due| due <= next)) {
             line.act(next, &population);
         }
+        due = earliest(&lines);
     }
 }
 
@@ -93,6 +99,8 @@ struct Line<'a> {
     plan: &'a Plan,
     restart_every: Option<Duration>,
     restart: Option<Duration>,
+    /// When there is something to do.
+    due: Option<Duration>,
     paths: Paths,
     censor: Censor,
     carried: Vec<Carried>,
@@ -107,6 +115,7 @@ impl<'a> Line<'a> {
             plan,
             restart_every: user.restart_every,
             restart: user.restart_every,
+            due: Some(Duration::ZERO),
             paths: Paths::new(user.policy, Chooser::new(user.choice, seed), Duration::ZERO),
             censor: Censor::new(user.censor, plan.seed),
             carried: Vec::new(),
@@ -130,6 +139,12 @@ impl<'a> Line<'a> {
             self.paths.act(at, (population, &self.censor), &mut self.carried);
         }
         self.count();
+        self.due = self.next_at();
+    }
+
+    fn lose(&mut self, at: Duration, relay: RelayId) {
+        self.paths.lose(at, relay);
+        self.due = self.next_at();
     }
 
     /// Who cannot log in is out for good: blocks are not taken back.

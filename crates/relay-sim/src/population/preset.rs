@@ -77,8 +77,8 @@ pub fn mixed() -> PopulationSpec {
 }
 
 /// As [`constant`], with the hours of the day: "population stable, diurnal" (Guha, Daswani, Jain 2006; so
-/// is Kho 2008). The amplitude is a guess: arrivals go up and down by 80 %, so that by evening half as many
-/// relays again are up as in the morning.
+/// is Kho 2008). The amplitude is a guess: arrivals go up and down by 80 %, so that at the day's highest half
+/// as many relays again are up as at its lowest.
 #[must_use]
 pub fn diurnal() -> PopulationSpec {
     let diurnal = Diurnal { amplitude: 0.8, peak: Duration::from_hours(12) };
