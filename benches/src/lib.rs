@@ -3,6 +3,7 @@
 //! Everything here runs in virtual time: the same seed gives the same figures, octet for octet.
 
 pub mod adversary;
+pub mod availability;
 pub mod endpoint;
 pub mod figure;
 pub mod footprint;
