@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relay_sim::{Loss, Scenario, scenario};
+use relay_sim::{Scenario, scenario};
 
 use crate::figure::{Figure, median};
 use crate::jobs::in_parallel;
@@ -70,10 +70,10 @@ impl Measured {
 
 /// A line over a named relay.
 fn line(name: &'static str, relay: &str, load: Load, bounds: &[Bound]) -> Line {
-    let Scenario { a_to_b, b_to_a, .. } = scenario::by_name(relay).expect("a named relay");
-    let mut run = Run::new(a_to_b, load);
-    run.down = b_to_a;
-    if matches!(relay, "S4" | "S5") {
+    let Scenario { a_to_b, b_to_a, drift, .. } = scenario::by_name(relay).expect("a named relay");
+    let mut run = Run { down: b_to_a, drift, ..Run::new(a_to_b, load) };
+    let of = relay.split('-').next();
+    if matches!(of, Some("S4" | "S5")) {
         run.time = Duration::from_secs(30);
     }
     Line { name, run, bounds: bounds.to_vec() }
@@ -146,43 +146,19 @@ fn variants() -> Vec<Line> {
         line("bursty-I", "bursty", Interactive, &all),
         line("pausing-I", "pausing", Interactive, &all),
     ];
-    let jitters = [
-        ("S4-B, 1 ms of jitter", "S4", 1, share(0.9)),
-        ("S5-B, 1 ms of jitter", "S5", 1, share(0.9)),
-        ("S4-B, 4 ms of jitter", "S4", 4, told(Utilisation)),
-        ("S5-B, 4 ms of jitter", "S5", 4, told(Utilisation)),
+    let others = [
+        line("S4-B, 1 ms of jitter", "S4-jitter-1", Bulk, &[share(0.9)]),
+        line("S5-B, 1 ms of jitter", "S5-jitter-1", Bulk, &[share(0.9)]),
+        line("S4-B, 4 ms of jitter", "S4-jitter-4", Bulk, &[told(Utilisation)]),
+        line("S5-B, 4 ms of jitter", "S5-jitter-4", Bulk, &[told(Utilisation)]),
+        line("S1-I, 4 ms of jitter", "S1-jitter-4", Interactive, &all),
+        line("S3-I, 4 ms of jitter", "S3-jitter-4", Interactive, &all),
+        line("S1-I, a clock 100 ppm fast", "S1-drift", Interactive, &all),
+        line("S3-I, a clock 100 ppm fast", "S3-drift", Interactive, &all),
+        line("S3-I, 1 % lost before the throttle", "S3-early-1", Interactive, &all),
+        line("S3-I, 5 % lost before the throttle", "S3-early-5", Interactive, &all),
     ];
-    for (name, relay, jitter, bound) in jitters {
-        let mut jittery = line(name, relay, Bulk, &[bound]);
-        for way in [&mut jittery.run.up, &mut jittery.run.down] {
-            way.spec.jitter = Duration::from_millis(jitter);
-        }
-        lines.push(jittery);
-    }
-    for (name, relay) in [("S1-I, 4 ms of jitter", "S1"), ("S3-I, 4 ms of jitter", "S3")] {
-        let mut jittery = line(name, relay, Interactive, &all);
-        for way in [&mut jittery.run.up, &mut jittery.run.down] {
-            way.spec.jitter = Duration::from_millis(4);
-        }
-        lines.push(jittery);
-    }
-    for (name, relay) in
-        [("S1-I, a clock 100 ppm fast", "S1"), ("S3-I, a clock 100 ppm fast", "S3")]
-    {
-        let mut drifting = line(name, relay, Interactive, &all);
-        drifting.run.drift = 100;
-        lines.push(drifting);
-    }
-    for (name, probability) in
-        [("S3-I, 1 % lost before the throttle", 0.01), ("S3-I, 5 % lost before the throttle", 0.05)]
-    {
-        let mut early = line(name, "S3", Interactive, &all);
-        for way in [&mut early.run.up, &mut early.run.down] {
-            way.spec.loss = Loss::None;
-            way.spec.early_loss = Loss::Bernoulli { probability };
-        }
-        lines.push(early);
-    }
+    lines.extend(others);
     lines
 }
 

@@ -4,6 +4,7 @@ pub mod check;
 mod json;
 mod page;
 mod plots;
+pub mod side_by_side;
 
 use std::fs;
 use std::io;
@@ -13,13 +14,15 @@ use std::time::Duration;
 use relay_sim::{Loss, Scenario, scenario};
 
 use crate::adversary::{self, Choice, Cost, Deed};
-use crate::figure::{Figure, median, quantile};
+use crate::figure::{median, quantile};
 use crate::handshake::{self, Beginning};
-use crate::lines::{self, Bound, Line, Measured};
+use crate::lines::{self, Line, Measured};
 use crate::random::{self, Drawn};
 use crate::shared::{self, Shares};
 use crate::sweep::{self, Point};
 use crate::{Load, Run, Stack};
+
+use side_by_side::SideBySide;
 
 /// Seeds of ours, of the oracle and of each peer.
 pub const SEEDS: u64 = 20;
@@ -29,18 +32,13 @@ const LINKS: u64 = 1000;
 const LINKS_COMPARED: u64 = 200;
 /// What the adversary may touch.
 const SHARES: [f64; 3] = [0.01, 0.05, 0.1];
-/// Named relays that all stacks run over.
-const SIDE_BY_SIDE: [&str; 10] = ["S1", "S2", "S3", "S4", "S5", "S7", "S8", "S9", "S10", "window"];
-
 /// Everything.
 #[derive(Debug)]
 pub struct Report {
     lines: Vec<Line>,
     ours: Vec<Measured>,
     oracle: Vec<Measured>,
-    /// Lines of all stacks over [`SIDE_BY_SIDE`], and the medians of each stack.
-    table: Vec<Line>,
-    stacks: Vec<(Stack, Vec<Measured>)>,
+    stacks: SideBySide,
     links: Vec<Drawn>,
     /// By relay.
     costs: Vec<(&'static str, Vec<Cost>)>,
@@ -75,16 +73,12 @@ impl Report {
         let lines = lines::lines();
         let ours = lines::measure(&lines, Stack::Ours, SEEDS);
         let oracle = lines::measure(&lines, Stack::Oracle, SEEDS_OF_PEERS);
-        let table = side_by_side();
-        let measured = |stack| (stack, lines::measure(&table, stack, SEEDS_OF_PEERS));
-        let stacks = Stack::ALL.iter().map(|stack| measured(*stack)).collect();
         let costs = |relay| (relay, adversary::costs(&without_loss(relay), &SHARES, SEEDS));
         Self {
             ours,
             oracle,
             lines,
-            stacks,
-            table,
+            stacks: SideBySide::measure(SEEDS_OF_PEERS),
             links: random::draw(LINKS, LINKS_COMPARED),
             costs: ["S1", "S3"].map(costs).into(),
             twins: shared::two_of_ours(Duration::ZERO, SEEDS),
@@ -250,18 +244,6 @@ fn at_least(name: &str, value: f64, bound: f64) -> Acceptance {
 
 fn is_close(one: f64, other: f64) -> bool {
     (one - other).abs() < 1e-9
-}
-
-/// Bulk beside requests, over relays that all stacks are measured on.
-fn side_by_side() -> Vec<Line> {
-    let told = [Figure::Utilisation, Figure::Waste, Figure::P50, Figure::P95, Figure::P99]
-        .map(|figure| Bound { figure, asked: None, worst: None });
-    let line = |name| {
-        let Scenario { a_to_b, b_to_a, .. } = scenario::by_name(name).expect("a named relay");
-        let run = Run { down: b_to_a, ..Run::new(a_to_b, Load::Interactive) };
-        Line { name, run, bounds: told.to_vec() }
-    };
-    SIDE_BY_SIDE.map(line).into()
 }
 
 /// A named relay that loses nothing by itself.

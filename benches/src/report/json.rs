@@ -18,9 +18,9 @@ pub(super) fn of(report: &Report) -> String {
         .collect();
     let mut figures = figures_of("ap2ap-stream", &report.lines, &report.ours);
     figures.extend(figures_of("oracle", &report.lines, &report.oracle));
-    for (stack, measured) in &report.stacks {
+    for (stack, measured) in &report.stacks.stacks {
         let of_stack =
-            figures_of(&format!("side by side, {}", stack.name()), &report.table, measured);
+            figures_of(&format!("side by side, {}", stack.name()), &report.stacks.lines, measured);
         figures.extend(of_stack);
     }
     let links = report.links.iter().map(|link| {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::side_by_side::beginnings;
 use super::{Acceptance, LINKS, LINKS_COMPARED, Report, SEEDS, SEEDS_OF_PEERS, shown};
-use crate::Stack;
 use crate::adversary::{Choice, Cost, Deed};
-use crate::figure::{Figure, quantile};
+use crate::figure::quantile;
 use crate::random::Drawn;
 
 impl Report {
@@ -15,9 +15,9 @@ impl Report {
         let parts = [
             INTRODUCTION.to_owned(),
             format!("## What is asked, and what there is\n\n{}\n\n{}", about_asked(), self.asked()),
-            format!("## Side by side\n\n{}\n\n{}", about_stacks(), self.side_by_side()),
+            format!("## Side by side\n\n{}\n\n{}", about_stacks(), self.stacks.tables()),
             format!("## By rate\n\n{BY_RATE}"),
-            format!("## To begin\n\n{BEGINNING}\n\n{}", self.beginning_rows()),
+            format!("## To begin\n\n{BEGINNING}\n\n{}", beginnings(&self.beginnings)),
             format!("## Other relays\n\n{OTHERS}\n\n{}", self.others()),
             format!("## Links drawn at random\n\n{}\n\n{}", about_links(), self.link_rows()),
             format!("## Two flows, one relay\n\n{SHARED}\n\n{}", self.share_rows()),
@@ -36,40 +36,6 @@ impl Report {
                 &mut out,
                 [name, shown(bound), shown(value), shown_or(worst), shown_or(oracle), met.into()],
             );
-        }
-        out
-    }
-
-    fn side_by_side(&self) -> String {
-        let figures = [Figure::Utilisation, Figure::Waste, Figure::P50, Figure::P95, Figure::P99];
-        let mut out = String::new();
-        for (index, figure) in figures.into_iter().enumerate() {
-            let relays: Vec<&str> = self.table.iter().map(|line| line.name).collect();
-            let _ = write!(out, "**{}**\n\n", figure.name());
-            out += &table(&[&["stack"], &relays[..]].concat());
-            for (stack, measured) in &self.stacks {
-                let medians = self.table.iter().zip(measured).map(|(line, measured)| {
-                    let bound = line.bounds.get(index).copied();
-                    bound.map_or(f64::NAN, |bound| measured.median_and_worst(bound, index).0)
-                });
-                let mark = if *stack == Stack::Ours { "**" } else { "" };
-                let name = format!("{mark}{}{mark}", stack.name());
-                row(&mut out, [name].into_iter().chain(medians.map(shown)));
-            }
-            out.push('\n');
-        }
-        out.trim_end().to_owned()
-    }
-
-    fn beginning_rows(&self) -> String {
-        let mut out = table(&["over", "stack", "octets up", "octets down", "first echo, ms"]);
-        for of in &self.beginnings {
-            let relay = if of.relay == "clean" { "200 ms and nothing else" } else { of.relay };
-            let took = of.took.map_or(f64::INFINITY, |took| took.as_secs_f64() * 1000.0);
-            let (up, down) = of.octets;
-            let octets = [up.to_string(), down.to_string()];
-            let [up, down] = octets;
-            row(&mut out, [relay.to_owned(), of.name.to_owned(), up, down, shown(took)]);
         }
         out
     }
@@ -191,11 +157,11 @@ const fn deed(choice: Choice, deed: Deed) -> &'static str {
     }
 }
 
-fn table(heads: &[&str]) -> String {
+pub(super) fn table(heads: &[&str]) -> String {
     format!("| {} |\n|{}\n", heads.join(" | "), "---|".repeat(heads.len()))
 }
 
-fn row(out: &mut String, cells: impl IntoIterator<Item = String>) {
+pub(super) fn row(out: &mut String, cells: impl IntoIterator<Item = String>) {
     let cells: Vec<String> = cells.into_iter().collect();
     let _ = writeln!(out, "| {} |", cells.join(" | "));
 }

@@ -23,6 +23,8 @@ pub struct Scenario {
     pub a_to_b: LinkPlan,
     /// The other way.
     pub b_to_a: LinkPlan,
+    /// How many millionths b's clock runs fast: [`Drift`](crate::Drift).
+    pub drift: i32,
 }
 
 /// All scenarios, in order: S1 to S10, then variants of S1 and a relay as coturn throttles. Where
@@ -47,7 +49,22 @@ pub const NAMES: [&str; 17] = [
     "bursty",
 ];
 
-/// The scenario of this name.
+/// Scenarios that differ from one of [`NAMES`] in one thing: jitter (in milliseconds) and loss before the
+/// throttle (in percent) of both directions, or b's clock.
+pub const VARIANTS: [&str; 10] = [
+    "S1-jitter-4",
+    "S3-jitter-4",
+    "S4-jitter-1",
+    "S4-jitter-4",
+    "S5-jitter-1",
+    "S5-jitter-4",
+    "S1-drift",
+    "S3-drift",
+    "S3-early-1",
+    "S3-early-5",
+];
+
+/// The scenario of this name, of [`NAMES`] or of [`VARIANTS`].
 ///
 /// ```
 /// let scenario = relay_sim::scenario::by_name("S1").expect("it is one of NAMES");
@@ -82,10 +99,27 @@ pub fn by_name(name: &str) -> Option<Scenario> {
             about: "3 KB/s up, 16 KB/s down, 200 ms",
             a_to_b: shaped(3_000, 200, 16_000).into(),
             b_to_a: shaped(16_000, 200, 16_000).into(),
+            drift: 0,
         },
-        _ => return None,
+        _ => return variant(name),
     };
     Some(scenario)
+}
+
+fn variant(name: &str) -> Option<Scenario> {
+    match name {
+        "S1-jitter-4" => jittery("S1-jitter-4", "S1 with 4 ms of jitter", "S1", 4),
+        "S3-jitter-4" => jittery("S3-jitter-4", "S3 with 4 ms of jitter", "S3", 4),
+        "S4-jitter-1" => jittery("S4-jitter-1", "S4 with 1 ms of jitter", "S4", 1),
+        "S4-jitter-4" => jittery("S4-jitter-4", "S4 with 4 ms of jitter", "S4", 4),
+        "S5-jitter-1" => jittery("S5-jitter-1", "S5 with 1 ms of jitter", "S5", 1),
+        "S5-jitter-4" => jittery("S5-jitter-4", "S5 with 4 ms of jitter", "S5", 4),
+        "S1-drift" => drifting("S1-drift", "S1, b's clock 100 ppm fast", "S1"),
+        "S3-drift" => drifting("S3-drift", "S3, b's clock 100 ppm fast", "S3"),
+        "S3-early-1" => Some(early("S3-early-1", "S3, but 1 % lost before the throttle", 0.01)),
+        "S3-early-5" => Some(early("S3-early-5", "S3, but 5 % lost before the throttle", 0.05)),
+        _ => None,
+    }
 }
 
 impl Scenario {
@@ -107,7 +141,27 @@ const MB: u64 = 1_000_000;
 
 fn alike(name: &'static str, about: &'static str, plan: impl Into<LinkPlan>) -> Scenario {
     let plan = plan.into();
-    Scenario { name, about, a_to_b: plan.clone(), b_to_a: plan }
+    Scenario { name, about, a_to_b: plan.clone(), b_to_a: plan, drift: 0 }
+}
+
+/// One of the above whose datagrams are late by up to so much.
+fn jittery(name: &'static str, about: &'static str, of: &str, jitter_ms: u64) -> Option<Scenario> {
+    let mut scenario = by_name(of)?;
+    for plan in [&mut scenario.a_to_b, &mut scenario.b_to_a] {
+        plan.spec.jitter = Duration::from_millis(jitter_ms);
+    }
+    Some(Scenario { name, about, ..scenario })
+}
+
+/// One of the above between clocks that do not agree: by 100 ppm, more than cheap crystals do.
+fn drifting(name: &'static str, about: &'static str, of: &str) -> Option<Scenario> {
+    Some(Scenario { name, about, drift: 100, ..by_name(of)? })
+}
+
+/// S3, but what is lost never reaches the throttle.
+fn early(name: &'static str, about: &'static str, probability: f64) -> Scenario {
+    let early_loss = Loss::Bernoulli { probability };
+    alike(name, about, LinkSpec { early_loss, ..shaped(64_000, 150, 64_000) })
 }
 
 fn shaped(rate: u64, round_trip_ms: u64, queue_octets: u64) -> LinkSpec {

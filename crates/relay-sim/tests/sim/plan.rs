@@ -89,7 +89,7 @@ fn a_dead_link_that_comes_back_wakes_who_waits() {
 #[test]
 fn every_scenario_has_its_name_and_carries_a_datagram() {
     let start = origin();
-    for name in scenario::NAMES {
+    for name in scenario::NAMES.into_iter().chain(scenario::VARIANTS) {
         let scenario = scenario::by_name(name).unwrap();
         assert_eq!(scenario.name, name);
         let (mut there, mut back) = scenario.build(1, start);
