@@ -1,4 +1,5 @@
-//! Octets of payload for each second of processor time, over loopback UDP in real time: `cargo bench --bench cpu`.
+//! Octets of payload for each second of processor time, over loopback UDP in real time: `cargo bench --bench cpu
+//! [-- --json FILE]`.
 //!
 //! One upload, both ends in this process, a thread each; all stacks are driven by the same loop over the same kind of
 //! sockets and send datagrams of 1,200 octets. Rounds take turns, and the medians are printed: a machine that
@@ -15,11 +16,12 @@ use std::time::{Duration, Instant};
 
 use benches::figure::median;
 use benches::peers::quic::{Cipher, Congestion, Quic};
-use benches::{End, Load, Run, Stack};
+use benches::{End, Load, Run, Stack, json_file};
 use cpu_time::ProcessTime;
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use relay_sim::{LinkSpec, Node as _};
 use rustix::event::{PollFd, PollFlags, poll};
+use serde_json::{Value, json};
 use socket2::SockRef;
 
 const ROUNDS: usize = 7;
@@ -69,9 +71,11 @@ fn main() {
         median(&rounds.iter().map(figure).collect::<Vec<f64>>()) / 1e6
     };
     println!("{:34} {:>8} {:>24}", "", "MB/s", "MB / s of processor time");
+    let mut figures = Vec::new();
     for (kind, rounds) in kinds.iter().zip(&rounds) {
         let (speed, thrift) = (of(rounds, |round| round.speed), of(rounds, |round| round.thrift));
         println!("{kind:34} {speed:>8.1} {thrift:>24.1}");
+        figures.push(json!({ "stack": kind, "mb_per_s": speed, "mb_per_processor_s": thrift }));
     }
     let [ours, quinn, same_cipher, _] = &rounds;
     for (name, quinn) in [("quinn", quinn), ("quinn with our cipher", same_cipher)] {
@@ -79,6 +83,7 @@ fn main() {
         let ratio = median(&pairs.collect::<Vec<f64>>());
         println!("ours / {name}, by processor time: {ratio:.2}");
     }
+    json_file::write(&Value::from(figures)).expect("the file can be written");
 }
 
 fn round(kind: usize) -> Round {

@@ -1,9 +1,10 @@
-//! Prints what connections and streams keep in memory: `cargo bench --bench footprint`.
+//! Prints what connections and streams keep in memory: `cargo bench --bench footprint [-- --json FILE]`.
 #![expect(clippy::print_stdout, reason = "printing is its job")]
 
 use std::alloc::System;
 
-use benches::footprint;
+use benches::{footprint, json_file};
+use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -14,9 +15,10 @@ fn live() -> usize {
     stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
 }
 
-fn main() {
+fn main() -> std::io::Result<()> {
     let (idle, stream) = footprint::idle(live);
     println!("octets                                  client   bridge");
+    let mut figures = Vec::new();
     for (what, (client, bridge)) in [
         ("an idle connection", idle),
         ("each idle stream of it", stream),
@@ -24,5 +26,7 @@ fn main() {
         ("a connection that uploads over 1 MB/s", footprint::busy(live, 1_000_000)),
     ] {
         println!("{what:38} {client:>7}  {bridge:>7}");
+        figures.push(json!({ "what": what, "client_octets": client, "bridge_octets": bridge }));
     }
+    json_file::write(&Value::from(figures))
 }

@@ -1,4 +1,4 @@
-//! Instructions that the hot paths take, counted by valgrind: `cargo bench -p benches --bench instructions`.
+//! Instructions that the hot paths take, counted by valgrind: `cargo bench -p benches --bench instructions [-- --json FILE]`.
 //!
 //! The program runs itself under callgrind, once for each operation, and counts only while the stack is at
 //! work: what drives it, and the handshake and the first round trips, are left out.
@@ -14,6 +14,8 @@ use ap2ap_stream::{
     Acceptor, BridgeIdentity, Config, Connection, Output, PathEvent, PathId, SecretKey, Side,
     StreamId,
 };
+use benches::json_file;
+use serde_json::{Value, json};
 
 /// Each operation by its name on the command line, with what the table calls it.
 const OPERATIONS: [(&str, &str); 5] = [
@@ -56,12 +58,16 @@ fn main() {
         return;
     }
     println!("instructions  operation");
+    let mut figures = Vec::new();
     for (name, what) in OPERATIONS {
-        match instructions(name) {
+        let count = instructions(name);
+        figures.push(json!({ "name": name, "what": what, "instructions": count }));
+        match count {
             Some(count) => println!("{count:>12}  {what}"),
             None => println!("{:>12}  {what}: valgrind counted nothing", "-"),
         }
     }
+    json_file::write(&Value::from(figures)).expect("the file can be written");
 }
 
 /// Instructions of one operation.

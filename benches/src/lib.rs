@@ -9,6 +9,7 @@ pub mod figure;
 pub mod footprint;
 pub mod handshake;
 pub mod jobs;
+pub mod json_file;
 pub mod lines;
 pub mod luck;
 pub mod oracle;
