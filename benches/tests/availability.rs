@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ap2ap_stream::{
     Acceptor, BridgeIdentity, Config, Connection, Output, PathEvent, PathId, SecretKey, StreamId,
 };
-use benches::availability::{ENOUGH_OCTETS, GOODPUT_SHARE};
+use benches::availability::{ENOUGH_OCTETS, GOODPUT_SHARE, rows, scenes, table};
 use relay_sim::censor::{Censor, CensorSpec, Hunt, Manner, Verdict};
 use relay_sim::paths::{PathPolicy, Plan, User, run};
 use relay_sim::population::{
@@ -13,7 +13,7 @@ use relay_sim::population::{
 };
 use relay_sim::{Link, Loss};
 
-/// After so many probes without an answer ap2ap-stream would rather have another path, and so does the client here.
+/// When so many probes in a row have left ap2ap-stream would rather have another path, and so does the client here.
 const SILENT_PROBES: u32 = 2;
 const PAYLOAD_MAX: usize = 1200;
 const WALL: Duration = Duration::from_secs(1_800_000_000);
@@ -71,6 +71,12 @@ struct World {
     seconds: Vec<u64>,
     /// From a path's loss to when that was noticed, or from its first datagram if it never answered.
     silences: Vec<(Answered, Duration)>,
+    /// The same until the first question, on paths that had answered.
+    doubts: Vec<Duration>,
+    /// Questions that were asked of a path that was not lost.
+    in_vain: u32,
+    /// Whether a question is without an answer.
+    is_asking: bool,
     seed: u64,
 }
 
@@ -98,6 +104,9 @@ impl World {
             upload,
             seconds: vec![0; usize::try_from(TIME.as_secs()).expect("minutes")],
             silences: Vec::new(),
+            doubts: Vec::new(),
+            in_vain: 0,
+            is_asking: false,
             seed,
         };
         world.add_way();
@@ -219,8 +228,18 @@ impl World {
         wake
     }
 
-    /// Two questions without an answer: another relay.
+    /// Two questions in a row: another relay.
     fn notice(&mut self) {
+        let was_asking = self.is_asking;
+        self.is_asking = self.client.probes_unanswered() > 0;
+        let current = self.ways.last().filter(|way| way.answered == Answered::Once);
+        if let Some(way) = current.filter(|_| self.is_asking && !was_asking) {
+            let at = self.at();
+            match way.lost {
+                Some(lost) => self.doubts.push(at - lost),
+                None => self.in_vain += 1,
+            }
+        }
         let is_silent = self.client.probes_unanswered() >= SILENT_PROBES;
         if is_silent && self.set_up.is_none() {
             self.set_up = Some(self.now + PathPolicy::default().set_up);
@@ -283,6 +302,21 @@ fn counted(seed: u64) -> (f64, f64) {
     run(&plan, &[user]).first().map_or((0.0, 0.0), |user| (user.availability(), user.rate))
 }
 
+/// A seed of what the bench prints twenty of.
+#[test]
+fn what_is_asked_of_paths_behind_censors_is_reached() {
+    let mut scenes = scenes();
+    for scene in &mut scenes {
+        scene.watched.retain(|watched| !watched.asked.is_empty());
+    }
+    scenes.retain(|scene| !scene.watched.is_empty());
+    let rows = rows(&scenes, 1);
+    println!("{}", table(&rows));
+    let asked: Vec<_> = rows.iter().filter(|row| row.bound.is_some()).collect();
+    assert_eq!(asked.len(), 4);
+    assert!(asked.iter().all(|row| row.is_met()));
+}
+
 #[test]
 fn what_is_counted_is_what_real_connections_live_through() {
     let worlds: Vec<World> = (1..=SEEDS)
@@ -299,8 +333,13 @@ fn what_is_counted_is_what_real_connections_live_through() {
     assert!((lived.0 - counted.0).abs() < 0.03, "lived {lived:?}, counted {counted:?}");
     assert!((lived.1 / counted.1 - 1.0).abs() < 0.1, "lived {lived:?}, counted {counted:?}");
 
-    // What PathPolicy says by default is what two questions take.
+    // What PathPolicy says by default is what one question and two of them take.
     let policy = PathPolicy::default();
+    let doubts = worlds.iter().flat_map(|world| &world.doubts).map(Duration::as_secs_f64);
+    let doubt = mean(doubts);
+    let in_vain: u32 = worlds.iter().map(|world| world.in_vain).sum();
+    println!("the first question after {doubt:.2} s, and {in_vain} for nothing");
+    assert!((doubt / policy.silence_of_all.as_secs_f64() - 1.0).abs() < 0.25, "{doubt}");
     for (kind, expected) in [(Answered::Once, policy.silence), (Answered::Never, policy.no_answer)]
     {
         let all = worlds.iter().flat_map(|world| &world.silences);

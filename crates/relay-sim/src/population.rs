@@ -195,18 +195,14 @@ impl Population {
         let Some(class) = self.spec.classes.get(kind).copied() else { return };
         let up = class.share * f64::from(self.spec.relays);
         let away = up * (class.addresses_for_each_up() - 1.0);
-        let mut number = 0.0;
-        while number + 0.5 < up {
+        for _ in rounded(up) {
             let mut relay = self.address(Duration::ZERO, kind, class);
             relay.ends = class.session.draw_remaining(&mut self.chance);
             self.begin(relay);
-            number += 1.0;
         }
-        number = 0.0;
-        while number + 0.5 < away {
+        for _ in rounded(away) {
             let relay = self.address(Duration::ZERO, kind, class);
             self.leave(Duration::ZERO, relay);
-            number += 1.0;
         }
         self.expect_arrival(Duration::ZERO, kind);
     }
@@ -354,4 +350,9 @@ impl Population {
         self.due.push(Reverse((at, self.numbered, due)));
         self.numbered += 1;
     }
+}
+
+/// As many as `count` says, to the nearest.
+fn rounded(count: f64) -> impl Iterator<Item = u32> {
+    (0..u32::MAX).take_while(move |number| f64::from(*number) + 0.5 < count)
 }
