@@ -124,6 +124,12 @@ fn constant(nobody: Watched) -> Vec<Watched> {
     let mut waiting = watcher(SWEEP);
     waiting.name.push_str(", four questions asked");
     waiting.user.policy = patient;
+    let mut frugal = [crawler(90), watcher(SWEEP)];
+    for watched in &mut frugal {
+        watched.name.push_str(", an opening each minute");
+        watched.user.policy.opens_every = Some(Duration::from_mins(1));
+    }
+    let [crawled, swept] = frugal;
     let mut locked_out = Watched::by(
         "login blocked at noon, Skype started anew every 6 h",
         CensorSpec { login_blocked_from: Some(Duration::from_hours(36)), ..CensorSpec::default() },
@@ -134,9 +140,11 @@ fn constant(nobody: Watched) -> Vec<Watched> {
         crawler(10),
         crawler(50).asking(&[(1, 0.98), (4, 0.9999)]),
         crawler(90).asking(&[(4, 0.99)]),
+        crawled,
         Watched::by("90 % blocked an hour, with refusals", loud),
         watcher(SWEEP).asking(&[(4, 0.95)]),
         waiting,
+        swept,
         Watched::by(
             "500 B/s let through",
             CensorSpec { rate_max: Some(500), ..CensorSpec::default() },

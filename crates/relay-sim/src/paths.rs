@@ -37,6 +37,9 @@ pub struct PathPolicy {
     pub no_answer: Duration,
     /// The same where a refusal comes back.
     pub refusal: Duration,
+    /// On average a stream is opened no more often than this, though some can be saved up; `None`: whenever
+    /// one is missing.
+    pub opens_every: Option<Duration>,
 }
 
 impl Default for PathPolicy {
@@ -52,6 +55,7 @@ impl Default for PathPolicy {
             silence_of_all: Duration::from_millis(850),
             no_answer: Duration::from_millis(2_600),
             refusal: Duration::from_millis(200),
+            opens_every: None,
         }
     }
 }

@@ -9,6 +9,9 @@ use crate::population::{Chooser, Population, Relay, RelayId};
 /// When a client that was given no relay asks again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// Openings that a client with a budget can have saved up: all paths twice.
+const SAVED_MAX: u32 = 16;
+
 /// A path has carried so much, from when to when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Carried {
@@ -45,13 +48,22 @@ pub(super) struct Paths {
     list: Vec<Path>,
     /// When paths that are missing are to be opened.
     open_at: Option<Duration>,
+    /// Until when the openings so far have used up the budget.
+    spent_until: Duration,
     /// How many were opened.
     pub(super) opened: u64,
 }
 
 impl Paths {
     pub(super) fn new(policy: PathPolicy, chooser: Chooser, from: Duration) -> Self {
-        Self { policy, chooser, list: Vec::new(), open_at: Some(from), opened: 0 }
+        Self {
+            policy,
+            chooser,
+            list: Vec::new(),
+            open_at: Some(from),
+            spent_until: from,
+            opened: 0,
+        }
     }
 
     /// When [`act`](Self::act) has something to do.
@@ -73,13 +85,25 @@ impl Paths {
         carried.extend(self.list.extract_if(.., is_due).filter_map(|path| path.carried(at)));
         self.open_at = None;
         while self.list.len() < usize::from(self.policy.warm) {
+            if let Some(later) = self.affordable_at().filter(|affordable| *affordable > at) {
+                self.open_at = Some(later);
+                return;
+            }
             let Some(path) = self.open(at, population, censor) else {
                 self.open_at = Some(at.saturating_add(AGAIN));
                 return;
             };
             self.opened += 1;
+            let cost = self.policy.opens_every.unwrap_or_default();
+            self.spent_until = self.spent_until.max(at).saturating_add(cost);
             self.list.push(path);
         }
+    }
+
+    /// When the budget allows the next opening.
+    fn affordable_at(&self) -> Option<Duration> {
+        let every = self.policy.opens_every?;
+        Some(self.spent_until.saturating_sub(every.saturating_mul(SAVED_MAX - 1)))
     }
 
     /// When the last of several paths that ever answered is lost.

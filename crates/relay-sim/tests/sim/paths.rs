@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relay_sim::censor::{CensorSpec, Hunt, Manner};
 use relay_sim::paths::{Counted, PathPolicy, Plan, User, run};
-use relay_sim::population::{Lifetime, PopulationSpec, preset};
+use relay_sim::population::{Class, Lifetime, PopulationSpec, preset};
 
 fn hours(hours: u64) -> Duration {
     Duration::from_hours(hours)
@@ -76,6 +76,15 @@ fn more_paths_serve_more_and_refusals_cost_less_than_silence() {
     assert!(one < four && four <= eight, "{one} {four} {eight}");
     assert!(one < loud, "{one} {loud}");
     assert!(one > 0.5 && four > 0.99, "{one} {four}");
+}
+
+#[test]
+fn a_budget_of_openings_is_kept_and_what_was_saved_is_spent_at_once() {
+    let mut user = user(4, Hunt::Class(Class::Passing));
+    user.policy.opens_every = Some(Duration::from_secs(60));
+    // Nothing answers: sixteen are opened as fast as they are given up, then one each minute.
+    let counted = one(&at_once(hours(2)), user);
+    assert_eq!((counted.served, counted.opened), (0, 16 + 119));
 }
 
 #[test]
