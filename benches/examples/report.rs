@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use std::{env, fs, io};
 
 use benches::Stack;
-use benches::lines;
 use benches::report::check::{self, Found};
-use benches::report::{Acceptance, Report, of_lines};
+use benches::report::{Acceptance, Report, of_lines, of_links};
+use benches::{lines, random};
 
 fn main() -> io::Result<ExitCode> {
     let words: Vec<_> = env::args_os().skip(1).collect();
@@ -20,9 +20,10 @@ fn main() -> io::Result<ExitCode> {
         }
         [Some("--check"), Some(docs)] => compare(Path::new(docs)),
         [Some("--lines"), Some(seeds), ref names @ ..] => Ok(print_lines(seeds, names)),
+        [Some("--links"), Some(count)] => Ok(print_links(count)),
         _ => {
             eprintln!(
-                "error: expected --docs FOLDER [--json FILE], --check FOLDER or --lines SEEDS [NAME ...]"
+                "error: expected --docs FOLDER [--json FILE], --check FOLDER, --lines SEEDS [NAME ...] or --links COUNT"
             );
             Ok(ExitCode::FAILURE)
         }
@@ -59,6 +60,13 @@ fn print_lines(seeds: &str, names: &[Option<&str>]) -> ExitCode {
     let is_wanted = |line: &str| names.iter().flatten().any(|name| line.starts_with(name));
     lines.retain(|line| names.is_empty() || is_wanted(line.name));
     print(&of_lines(&lines, &lines::measure(&lines, Stack::Ours, seeds), None));
+    ExitCode::SUCCESS
+}
+
+/// Only so many random links, for who works on the sender.
+fn print_links(count: &str) -> ExitCode {
+    let Ok(count) = count.parse() else { return ExitCode::FAILURE };
+    print(&of_links(&random::draw(count, count)));
     ExitCode::SUCCESS
 }
 

@@ -117,7 +117,7 @@ impl Report {
         all.extend(self.of_beginnings());
         all.extend(self.of_shares());
         all.extend(self.of_adversary());
-        all.extend(self.of_links());
+        all.extend(of_links(&self.links));
         all
     }
 
@@ -185,25 +185,22 @@ impl Report {
             })
         })
     }
+}
 
-    fn of_links(&self) -> impl Iterator<Item = Acceptance> {
-        let relative: Vec<f64> = self.links.iter().filter_map(Drawn::relative).collect();
-        let compared = self.links.iter().filter(|link| link.oracle.is_some());
-        let p95: Vec<f64> = compared.map(|link| link.p95).collect();
-        let shares: Vec<f64> = self.links.iter().map(|link| link.utilisation).collect();
-        [
-            at_least("random links, goodput / oracle's: median", median(&relative), 0.92),
-            at_least(
-                "random links, goodput / oracle's: worst tenth",
-                quantile(&relative, 0.1),
-                0.55,
-            ),
-            at_most("random links, p95 / round trip: median", median(&p95), 1.1),
-            at_most("random links, p95 / round trip: worst tenth", quantile(&p95, 0.9), 4.0),
-            at_least("1,000 random links, utilisation: least", quantile(&shares, 0.0), 0.02),
-        ]
-        .into_iter()
-    }
+/// What is asked of random links.
+#[must_use]
+pub fn of_links(links: &[Drawn]) -> Vec<Acceptance> {
+    let relative: Vec<f64> = links.iter().filter_map(Drawn::relative).collect();
+    let compared = links.iter().filter(|link| link.oracle.is_some());
+    let p95: Vec<f64> = compared.map(|link| link.p95).collect();
+    let shares: Vec<f64> = links.iter().map(|link| link.utilisation).collect();
+    vec![
+        at_least("random links, goodput / oracle's: median", median(&relative), 0.92),
+        at_least("random links, goodput / oracle's: worst tenth", quantile(&relative, 0.1), 0.55),
+        at_most("random links, p95 / round trip: median", median(&p95), 1.1),
+        at_most("random links, p95 / round trip: worst tenth", quantile(&p95, 0.9), 4.0),
+        at_least("1,000 random links, utilisation: least", quantile(&shares, 0.0), 0.02),
+    ]
 }
 
 /// What is asked of named relays.

@@ -9,19 +9,28 @@
 //!   lost        chance took it        a hit:  0.97                0.5
 //! ```
 //!
+//! A policer that grants a second's octets at a time is told exactly by when its seconds turn ([`Windows`]),
+//! once two have.
+//!
 //! The null hypothesis is chance alone. Where the best policer is far more likely than chance, there is
 //! one, and its rate is read from the likelihoods of all rates. It costs nothing until something is
 //! lost: then what happened lately is gone over again.
 
 mod grid;
+mod windows;
 
 use std::collections::VecDeque;
 
 use super::{Outcome, Seconds, Sent};
 use grid::Grid;
+use windows::{Grant, Windows};
 
 /// Fates gone over when something is lost: some 600 KB of full datagrams.
 const HISTORY_MAX: usize = 512;
+
+/// A second's grant is as good as a bucket of this share of it: much less than it grants at once, for that is
+/// spent at the rate.
+const WINDOW_BURST: f64 = 0.03;
 
 /// What became of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +39,8 @@ enum Fate {
     Open,
     /// It will never be known, or says nothing.
     Untold,
+    /// A silence swallowed it.
+    Swallowed,
     Arrived,
     Lost,
 }
@@ -40,6 +51,15 @@ struct Datagram {
     sent_at: Seconds,
     octets: f64,
     fate: Fate,
+    /// It is no part of a burst that no bucket holds.
+    is_evidence: bool,
+}
+
+impl Datagram {
+    /// Its fate is told, and says something about a bucket.
+    const fn is_told(&self) -> bool {
+        self.is_evidence && matches!(self.fate, Fate::Arrived | Fate::Lost)
+    }
 }
 
 /// What the drops say.
@@ -56,6 +76,8 @@ pub(super) struct Verdict {
     pub(super) chance: f64,
     /// The newest loss was the policer's.
     pub(super) is_drop: bool,
+    /// It grants a second's octets anew each second, and fills no bucket.
+    pub(super) is_window: bool,
 }
 
 /// The fates of the datagrams of a path, and what they say about a policer.
@@ -66,15 +88,15 @@ pub(super) struct Policer {
     /// How many of `datagrams` the grid has seen.
     seen: usize,
     grid: Option<Box<Grid>>,
+    windows: Windows,
 }
 
 impl Policer {
     /// A datagram left; `is_evidence` unless it is part of a burst that no bucket holds.
     pub(super) fn sent(&mut self, sent: Sent, is_evidence: bool) {
         let fate = if sent.is_tracked { Fate::Open } else { Fate::Untold };
-        let fate = if is_evidence { fate } else { Fate::Untold };
         let Sent { now, number, octets, .. } = sent;
-        self.datagrams.push_back(Datagram { number, sent_at: now, octets, fate });
+        self.datagrams.push_back(Datagram { number, sent_at: now, octets, fate, is_evidence });
         self.take_known();
     }
 
@@ -99,7 +121,7 @@ impl Policer {
     pub(super) fn silence(&mut self) {
         for datagram in &mut self.datagrams {
             if datagram.fate == Fate::Open {
-                datagram.fate = Fate::Untold;
+                datagram.fate = Fate::Swallowed;
             }
         }
         self.take_known();
@@ -112,6 +134,19 @@ impl Policer {
             self.seen = 0;
         }
         self.take_known();
+        let open = self.datagrams.iter().skip(self.seen).map(|it| (it.sent_at, it.octets));
+        if let Some(granted) = self.windows.grant(now, open) {
+            let Grant { octets, ahead, chance, is_drop } = granted;
+            let bucket = WINDOW_BURST * octets;
+            return Some(Verdict {
+                rate: octets,
+                deficit: ahead,
+                bucket,
+                chance,
+                is_drop,
+                is_window: true,
+            });
+        }
         let grid = self.grid.as_ref()?;
         let verdict = grid.verdict()?;
         // What it lacked when the newest known datagram was sent has been filled up since, and used.
@@ -139,6 +174,7 @@ impl Policer {
             if let Some(grid) = &mut self.grid {
                 grid.take(datagram);
             }
+            self.windows.take(datagram);
             self.seen += 1;
         }
         while self.seen > HISTORY_MAX {

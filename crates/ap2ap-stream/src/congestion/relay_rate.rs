@@ -60,6 +60,8 @@ const BURST_MAX_OCTETS: f64 = 20_000.0;
 const PROBE_ACK_S: f64 = 0.02;
 /// A datagram takes the relay this long, in seconds: where requests wait for it, and where none does.
 const DATAGRAM_S: (f64, f64) = (0.06, 0.4);
+/// A probe's datagram takes the relay this long, in seconds: its answer is the sooner.
+const PROBE_DATAGRAM_S: f64 = 0.2;
 /// Requests are expected for so long after the last one, in seconds.
 const SPARSE_FOR_S: f64 = 3.0;
 /// A relay whose queue told its rate is not asked whether it is a policer for so long, in seconds: two of the longest
@@ -84,6 +86,8 @@ pub(super) struct RelayRate {
     policer: Policer,
     delivery: Delivery,
     is_policed: bool,
+    /// It is policed by the second: see [`Policer`].
+    is_window: bool,
     /// The rate is remembered, and nothing has confirmed it yet.
     is_recalled: bool,
     /// The share that chance takes.
@@ -156,6 +160,7 @@ impl RelayRate {
             policer: Policer::default(),
             delivery: Delivery::default(),
             is_policed: false,
+            is_window: false,
             is_recalled: false,
             chance: 0.0,
             burst: DATAGRAM_MAX_OCTETS,
@@ -188,6 +193,7 @@ impl RelayRate {
                 probe_timeout: 2.0 * round_trip,
             },
             is_policed: class == LossClass::Policer,
+            is_window: false,
             is_recalled: true,
             chance: f64::from(chance_ppm) / 1e6,
             burst: f64::from(memory.burst()).clamp(DATAGRAM_MAX_OCTETS, BURST_MAX_OCTETS),
@@ -406,7 +412,7 @@ impl Controller for RelayRate {
             Phase::Trial(trial) => trial.datagram_octets(),
             Phase::Grow(_) => datagram_octets(self.rate, 0.04),
             Phase::Probe(_) if !self.is_in_the_way() => {
-                datagram_octets(self.rate, DATAGRAM_S.1 / 2.0)
+                datagram_octets(self.rate, PROBE_DATAGRAM_S)
             }
             Phase::Cruise { .. } | Phase::Probe(_) => {
                 let time = if self.is_in_the_way() { DATAGRAM_S.0 } else { DATAGRAM_S.1 };

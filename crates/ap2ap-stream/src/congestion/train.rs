@@ -20,6 +20,9 @@ const GATHERED_S: f64 = 0.3;
 const ROUNDING_S: f64 = 1e-6;
 /// A train this short, in octets, is made of small datagrams: few large ones would not add up to it.
 const SMALL_DATAGRAMS_BELOW: f64 = 4800.0;
+/// A train longer than this, in octets, of whose end so many datagrams are lost tells of a deep bucket.
+const LONG_OCTETS: f64 = 20_000.0;
+const TAIL_MIN: u64 = 4;
 /// Datagrams are no smaller, while there is more to send: below, headers eat the relay.
 pub(super) const DATAGRAM_MIN_OCTETS: f64 = 300.0;
 /// Datagrams are no larger: what fits an AP2AP text of 1,400 octets.
@@ -36,6 +39,8 @@ pub(super) struct Train {
     first: Option<u64>,
     last_sent_at: Seconds,
     last_number: u64,
+    /// The highest number of those that arrived.
+    heard: u64,
     /// When one of the last two arrived.
     tail_heard_at: Option<Seconds>,
     /// Half of the one before was lost.
@@ -57,6 +62,8 @@ pub(super) enum Verdict {
     TooMuch {
         /// The rate to go on with, in octets a second.
         rate: f64,
+        /// What of the train did not arrive, in octets.
+        lost: f64,
     },
 }
 
@@ -138,6 +145,8 @@ impl Train {
     ) -> Verdict {
         let Some(first) = self.first else { return Verdict::Open };
         self.arrived += octets_from(first, acked);
+        let newest = acked.iter().map(|packet| packet.number).max();
+        self.heard = self.heard.max(newest.unwrap_or(0));
         if self.full && acked.iter().any(|packet| packet.number + 1 >= self.last_number) {
             self.tail_heard_at.get_or_insert(now);
         }
@@ -155,16 +164,25 @@ impl Train {
             (1.0 + OVERSHOOT_S / round_trip).clamp(2.0, 4.0)
         };
         // Who sends little learns little: a few small packets that are late are no train.
-        let is_half_lost = self.full && self.arrived < self.sent / 2.0;
+        let is_half_lost =
+            self.full && (self.arrived < self.sent / 2.0 || self.has_lost_its_tail(first));
         if is_half_lost && (self.sent > 3000.0 || self.is_second_try) {
             let octets = self.arrived.max(self.sent / (2.0 * factor));
             // A short train says what a bucket had gathered, and that takes its time.
             let time = if self.sent > 3000.0 { round_trip } else { round_trip.max(GATHERED_S) };
-            return Verdict::TooMuch { rate: octets / time };
+            return Verdict::TooMuch { rate: octets / time, lost: self.sent - self.arrived };
         }
         let earned = factor * self.sent.min(1.35 * self.arrived);
         let next = Self::of(earned.max(self.planned));
         Verdict::Next(Self { is_second_try: is_half_lost, ..next })
+    }
+
+    /// Whether nothing arrived of the last quarter of a long train: a deep bucket was spent by then. Chance takes
+    /// here and there.
+    fn has_lost_its_tail(&self, first: u64) -> bool {
+        let datagrams = self.last_number + 1 - first;
+        let unheard = self.last_number.saturating_sub(self.heard.max(first));
+        self.sent > LONG_OCTETS && unheard >= TAIL_MIN && 4 * unheard >= datagrams
     }
 
     fn of(planned: f64) -> Self {
@@ -226,7 +244,7 @@ mod tests {
         train.arrived = 1800.0;
         train.lost = 3000.0;
         let verdict = train.advance(0.3, &[], &[], ROUND_TRIP);
-        assert!(matches!(verdict, Verdict::TooMuch { rate } if rate > 1200.0 / ROUND_TRIP));
+        assert!(matches!(verdict, Verdict::TooMuch { rate, .. } if rate > 1200.0 / ROUND_TRIP));
     }
 
     #[test]

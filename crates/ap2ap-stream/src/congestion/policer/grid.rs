@@ -88,7 +88,8 @@ impl Grid {
     pub(super) fn take(&mut self, datagram: &Datagram) {
         let elapsed = self.now.map_or(0.0, |at| (datagram.sent_at - at).max(0.0));
         self.now = Some(datagram.sent_at);
-        if datagram.fate != Fate::Untold {
+        let is_told = datagram.is_told();
+        if is_told {
             self.weight *= (elapsed / FADES_IN_S).exp() * (1.0 + 1.0 / FADES_IN_FATES);
             if self.weight > 1e30 {
                 self.rescale();
@@ -97,11 +98,14 @@ impl Grid {
                 if datagram.fate == Fate::Lost { &mut self.lost } else { &mut self.arrived };
             *count += self.weight;
         }
-        let opens = datagram.fate == Fate::Arrived && self.losses_in_row >= WINDOW_LOSSES;
+        let opens =
+            is_told && datagram.fate == Fate::Arrived && self.losses_in_row >= WINDOW_LOSSES;
         self.losses_in_row = match datagram.fate {
-            Fate::Lost => self.losses_in_row.saturating_add(1),
-            Fate::Arrived => 0,
-            Fate::Open | Fate::Untold => self.losses_in_row,
+            Fate::Lost if is_told => self.losses_in_row.saturating_add(1),
+            Fate::Arrived if is_told => 0,
+            Fate::Lost | Fate::Arrived | Fate::Open | Fate::Untold | Fate::Swallowed => {
+                self.losses_in_row
+            }
         };
         for cell in &mut self.cells {
             cell.refill(datagram.sent_at, elapsed);
@@ -158,6 +162,7 @@ impl Grid {
             bucket,
             chance: cell.taken / (cell.taken + cell.passed).max(self.weight),
             is_drop: cell.foresaw,
+            is_window: false,
         })
     }
 }
@@ -209,16 +214,13 @@ impl Cell {
 
     fn take(&mut self, datagram: &Datagram, weight: f64) {
         let octets = datagram.octets;
-        let has_arrived = match datagram.fate {
-            Fate::Arrived => true,
-            Fate::Lost => false,
-            Fate::Open | Fate::Untold => {
-                if self.tokens >= octets {
-                    self.tokens -= octets;
-                }
-                return;
+        if !datagram.is_told() {
+            if self.tokens >= octets {
+                self.tokens -= octets;
             }
-        };
+            return;
+        }
+        let has_arrived = datagram.fate == Fate::Arrived;
         let is_grey = (self.tokens - octets).abs() < GREY * octets;
         let passes = self.tokens >= octets;
         match (has_arrived, is_grey, passes) {

@@ -1,8 +1,16 @@
 //! What a loss says: whether it was a policer's, chance's, or a queue's that overflowed.
 
 use super::{BURST_MAX_OCTETS, CHANCE_RARE, CHANCE_WEIGHT, Phase, RelayRate, SHAPED_FOR_S};
+use crate::congestion::policer::Verdict;
 use crate::congestion::train::{DATAGRAM_MAX_OCTETS, Train};
 use crate::congestion::{Controller, Seconds};
+
+/// After a policer's drop so much of what its bucket lacks is waited for: enough for requests, and the next probe is
+/// over the sooner.
+const REFILL: f64 = 0.65;
+/// A rate that is dropped from though it fits is lowered by this factor, and where it was read from a whole second.
+const NUDGE: f64 = 0.97;
+const NUDGE_WINDOW: f64 = 0.99;
 
 impl RelayRate {
     /// Says whether what was lost was a policer's doing, and then goes as fast as that one lets.
@@ -18,6 +26,7 @@ impl RelayRate {
         }
         self.judged_at = now;
         let Some(verdict) = self.policer.verdict(now, self.rate) else {
+            self.is_window = false;
             if std::mem::take(&mut self.is_policed) {
                 self.enter_grow(now, 1.5);
             }
@@ -27,30 +36,46 @@ impl RelayRate {
             self.forget(Train::first());
             return;
         }
+        let is_new_window = verdict.is_window && !self.is_window;
         self.is_policed = true;
+        self.is_window = verdict.is_window;
         self.is_recalled = false;
         self.chance = verdict.chance;
-        if !verdict.is_drop && self.chance >= CHANCE_RARE {
+        if !verdict.is_drop && !is_new_window && self.chance >= CHANCE_RARE {
             return;
         }
         self.burst = verdict.bucket.clamp(DATAGRAM_MAX_OCTETS, BURST_MAX_OCTETS);
-        if is_cruise {
-            let patience = (4.0 * round_trip).max(20.0 * self.datagram_octets() / self.rate);
-            if verdict.rate < self.rate {
-                self.enter_cruise(now, verdict.rate.max(self.rate / 2.0));
-            } else if now - self.nudged_at > patience {
-                self.nudged_at = now;
-                self.enter_cruise(now, 0.97 * self.rate);
-            }
+        if is_cruise && !is_new_window && verdict.rate >= self.rate {
+            self.nudge(now);
         } else {
             if matches!(self.phase, Phase::Probe(_)) {
                 self.space_probes(verdict.rate);
             }
-            // A second without any tokens looks worse than it is.
-            self.enter_cruise(now, verdict.rate.max(self.rate / 4.0));
+            self.enter_cruise(now, verdict.rate.max(self.least_after(&verdict)));
         }
         self.pacer.leak(now, self.pacing_rate());
-        self.pacer.set(verdict.deficit);
+        let refill = if self.is_window { 1.0 } else { REFILL };
+        self.pacer.set(refill * verdict.deficit);
+    }
+
+    /// A drop at a rate that should fit: a little less, if that was not tried just now.
+    fn nudge(&mut self, now: Seconds) {
+        let span = (4.0 * self.round_trip.least).max(20.0 * self.datagram_octets() / self.rate);
+        if now - self.nudged_at > span {
+            self.nudged_at = now;
+            let share = if self.is_window { NUDGE_WINDOW } else { NUDGE };
+            self.enter_cruise(now, share * self.rate);
+        }
+    }
+
+    /// The rate is lowered to no less than this at once: a second without any tokens looks worse than it is. What a
+    /// whole second granted is exact.
+    fn least_after(&self, verdict: &Verdict) -> f64 {
+        match &self.phase {
+            _ if verdict.is_window => 0.0,
+            Phase::Cruise { .. } => self.rate / 2.0,
+            Phase::Start(_) | Phase::Trial(_) | Phase::Grow(_) | Phase::Probe(_) => self.rate / 4.0,
+        }
     }
 
     pub(super) fn watch_delivery(&mut self, now: Seconds) {

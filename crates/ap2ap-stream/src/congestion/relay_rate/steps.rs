@@ -1,10 +1,17 @@
 //! From one phase to the next by what arrives: trains, a remembered rate, growth, probes.
 
-use super::{Excess, Phase, RATE_MIN, RECALLED_GAIN, RelayRate};
+use super::{Excess, PROBE_DATAGRAM_S, Phase, RATE_MIN, RECALLED_GAIN, RelayRate};
 use crate::congestion::train::{DATAGRAM_MAX_OCTETS, Train, Verdict, datagram_octets};
 use crate::congestion::trial::Finding;
 use crate::congestion::{Outcome, Seconds};
 use crate::num;
+
+/// Probes of a policer that grants a second's octets at a time: so little more, and until a whole second has passed
+/// wherever in one it began.
+const PROBE_GAIN_WINDOW: f64 = 1.05;
+const PROBE_WINDOW_S: f64 = 2.2;
+/// A policer's probe is no faster than by this share: requests are dropped with the rest.
+const PROBE_EXCESS_MAX: f64 = 0.3;
 
 impl RelayRate {
     pub(super) fn advance_train(&mut self, now: Seconds, acked: &[Outcome], lost: &[Outcome]) {
@@ -12,8 +19,11 @@ impl RelayRate {
         match train.advance(now, acked, lost, self.round_trip.least) {
             Verdict::Open => {}
             Verdict::Next(next) => *train = next,
-            Verdict::TooMuch { rate } => {
-                self.rate = rate.max(RATE_MIN);
+            Verdict::TooMuch { rate, lost } => {
+                let elapsed = self.began_at.map_or(0.0, |at| now - at).max(self.round_trip.least);
+                // All of them took the path as long as this; a rate twice as high would be news.
+                let at_most = 2.0 * (self.position - lost) / elapsed.max(0.001);
+                self.rate = rate.min(at_most).max(RATE_MIN);
                 // The trains are over and judged: they are no debt.
                 self.pacer.leak(now, self.rate);
                 self.pacer.set(0.0);
@@ -43,12 +53,22 @@ impl RelayRate {
         self.is_recalled = false;
         self.rate = 0.0;
         self.burst = DATAGRAM_MAX_OCTETS;
-        self.is_policed = false;
+        (self.is_policed, self.is_window) = (false, false);
         self.chance = 0.0;
     }
 
     pub(super) fn probe_gain(&self) -> f64 {
-        1.0 + (0.03 / self.round_trip.least.max(0.001)).clamp(0.06, 0.25)
+        if self.is_window {
+            return PROBE_GAIN_WINDOW;
+        }
+        let round_trip = self.round_trip.least.max(0.001);
+        let excess = (0.03 / round_trip).clamp(0.06, 0.25);
+        if !self.is_policed {
+            return 1.0 + excess;
+        }
+        // Its answer is a drop: until that is known of, half a datagram too much was sent.
+        let half = 0.5 * datagram_octets(self.rate, PROBE_DATAGRAM_S);
+        1.0 + excess.max((half / (self.rate * round_trip).max(1.0)).min(PROBE_EXCESS_MAX))
     }
 
     pub(super) fn enter_probe(&mut self, now: Seconds, gain: f64) {
@@ -94,7 +114,13 @@ impl RelayRate {
         let age = now - excess.began_at;
         excess.gain = excess.gain_at(age);
         let ahead = self.position - excess.position - rate * age;
-        if ahead > 1.3 * self.burst + 0.03 * rate + DATAGRAM_MAX_OCTETS {
+        let is_more = if self.is_window {
+            // A whole second granted it.
+            age > PROBE_WINDOW_S + self.round_trip.smoothed
+        } else {
+            ahead > 1.3 * self.burst + 0.03 * rate + DATAGRAM_MAX_OCTETS
+        };
+        if is_more {
             if self.is_recalled {
                 // It carries more, perhaps much more.
                 self.forget(Train::twice(rate * self.round_trip.least));
