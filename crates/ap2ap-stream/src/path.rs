@@ -260,7 +260,12 @@ impl Path {
         let least = self.rtt.least().as_secs_f64();
         let known = self.controller.rate().unwrap_or_else(|| self.controller.window() / least);
         let rate = known.max(self.received.rate());
-        let chance = self.controller.chance().max(self.received.missing());
+        let mut chance = self.controller.chance().max(self.received.missing());
+        if self.controller.rate().is_none() {
+            // Nothing is known yet of why: but what was lost is lost.
+            let lost = num::to_f64(self.lost.packets);
+            chance = chance.max(lost / (lost + num::to_f64(self.acked.packets)).max(1.0));
+        }
         match chance {
             _ if rate < COPIES_RATE_MIN => 0,
             chance if chance > LOSSY => 2,
