@@ -13,6 +13,7 @@
 //! ```
 
 use super::{Outcome, Seconds};
+use crate::num;
 
 /// A base holds for one to two of these: long enough to meet an empty queue, short enough for the
 /// clocks of the two ends to drift 100 ppm.
@@ -38,6 +39,9 @@ const BLOCK_JITTERS: f64 = 6.0;
 
 /// Less than this behind another, in octets, is no train: two requests of which one is late look like a slow relay.
 const ROUGH_OCTETS: f64 = 600.0;
+
+/// Fewer packets than this that are missing may be late, or chance: no queue is known to have overflowed.
+const HOLES_MIN: f64 = 3.0;
 
 /// A queue shorter than this in time is not told from noise.
 const THRESHOLD_S: f64 = 0.002;
@@ -124,6 +128,7 @@ struct Last {
 
 #[derive(Clone, Copy, Debug)]
 struct Run {
+    number: u64,
     position: f64,
     arrived_at: Seconds,
     sent_at: Seconds,
@@ -294,6 +299,7 @@ impl QueueSensor {
         }
         let Some(run) = &mut self.run else {
             self.run = Some(Run {
+                number: packet.number,
                 position: packet.position,
                 arrived_at,
                 sent_at: packet.sent_at,
@@ -319,7 +325,9 @@ impl QueueSensor {
             octets: arrived.octets - run.arrived.octets,
             packets: arrived.packets - run.arrived.packets,
         };
-        let rate = since.octets_served(sent, chance) / span;
+        let holes = num::to_f64(packet.number - run.number) - since.packets;
+        let sent = if holes < HOLES_MIN { sent } else { since.octets_served(sent, chance) };
+        let rate = sent / span;
         Some((rate, self.trust(span, run.count, care)))
     }
 
@@ -438,5 +446,27 @@ mod tests {
         });
         let (rate, _) = rate.last().unwrap();
         assert!((rate / 3000.0 - 1.0).abs() < 0.05, "{rate}");
+    }
+
+    /// One large datagram that is late between small ones is most of the octets, and yet no overflow.
+    #[test]
+    fn one_that_is_late_does_not_lower_the_rate() {
+        let mut sensor = QueueSensor::default();
+        let (mut free_at, mut position) = (0.0_f64, 0.0);
+        let mut rates = Vec::new();
+        for number in 0..30 {
+            let octets = if number % 4 == 3 { 1200.0 } else { 120.0 };
+            let sent_at = number as f64 * 0.1;
+            free_at = free_at.max(sent_at) + octets / 3000.0;
+            position += octets;
+            let arrived_at = Some(free_at + 0.1);
+            let packet = Outcome { number, sent_at, octets, position, arrived_at };
+            if number != 19 {
+                let reading = sensor.read(&packet, Care::Fine, Known { chance: 0.01, rate: 0.0 });
+                rates.extend(reading.and_then(|reading| reading.slope).map(|(rate, _)| rate));
+            }
+        }
+        assert!(rates.len() > 10, "{rates:?}");
+        assert!(rates.iter().all(|rate| (rate / 3000.0 - 1.0).abs() < 0.1), "{rates:?}");
     }
 }

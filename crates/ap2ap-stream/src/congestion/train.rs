@@ -97,7 +97,7 @@ impl Train {
     /// Whether a datagram of `octets` still belongs to the train.
     pub(super) fn takes(&mut self, octets: f64, in_flight: f64) -> bool {
         self.application_limited = false;
-        self.full = self.sent + octets > self.planned.max(octets);
+        self.full = self.sent + 0.5 * octets > self.planned.max(octets);
         if in_flight <= 0.0 && self.full {
             // All of it was swallowed by a silence: the next one begins, now and not when asked again.
             *self = Self { is_second_try: true, ..Self::of(self.planned) };

@@ -7,7 +7,7 @@ use crate::congestion::{Controller, Seconds};
 
 /// After a policer's drop so much of what its bucket lacks is waited for: enough for requests, and the next probe is
 /// over the sooner.
-const REFILL: f64 = 0.65;
+const REFILL: f64 = 0.6;
 /// A rate that is dropped from though it fits is lowered by this factor, and where it was read from a whole second.
 const NUDGE: f64 = 0.97;
 const NUDGE_WINDOW: f64 = 0.99;
