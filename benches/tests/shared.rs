@@ -18,8 +18,8 @@ fn two_of_ours_share_a_relay_whoever_came_first() {
 #[test]
 fn a_tcp_that_fills_the_queue_does_not_starve_ours() {
     for shares in beside_tcp(4) {
-        assert!(shares.first > 0.14, "{shares:?}");
-        // The model is alive: it takes what is left.
-        assert!(shares.first + shares.second > 0.9 && shares.second > 0.5, "{shares:?}");
+        assert!(shares.first > 0.25, "{shares:?}");
+        assert!(shares.second > 0.25, "nor does ours starve it: {shares:?}");
+        assert!(shares.first + shares.second > 0.85, "{shares:?}");
     }
 }

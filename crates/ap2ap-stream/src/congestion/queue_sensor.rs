@@ -81,6 +81,7 @@ pub(super) struct Known {
 /// The sensor's memory of one path.
 #[derive(Clone, Debug, Default)]
 pub(super) struct QueueSensor {
+    is_held: bool,
     small: Base,
     large: Base,
     /// The relay sends octet by octet, so that a datagram takes the longer the larger it is. What it takes
@@ -196,7 +197,12 @@ impl QueueSensor {
             return None;
         }
         let before = self.base_mut(packet.octets).least();
-        let base = self.base_mut(packet.octets).update(packet.sent_at, delay);
+        let is_held = self.is_held;
+        let base = self.base_mut(packet.octets);
+        if is_held {
+            base.slot_from = packet.sent_at;
+        }
+        let base = base.update(packet.sent_at, delay);
         let sooner = before.map_or(0.0, |before| (before - delay).max(0.0));
         if sooner > SOONER_S {
             // The path has changed: nothing else can be told yet.
@@ -224,6 +230,11 @@ impl QueueSensor {
             Some(Last { number: packet.number, arrived_at, sent_at: packet.sent_at, queue });
         let queue = if queue > threshold { queue } else { 0.0 };
         Some(Reading { queue, sooner, delay, slope, threshold })
+    }
+
+    /// The least delay is kept, or not any more: somebody else's queue would be taken for the path in some seconds.
+    pub(super) const fn hold_base(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     /// The path became longer: `delay` is what it takes now with an empty queue.

@@ -13,19 +13,22 @@
 //! *Start* sends trains, each as much larger than the last as arrived of it; where a rate is remembered,
 //! *Trial* tries half of it instead, and begins to probe if that holds. *Cruise* paces just
 //! below the rate. *Probe* sends a little faster until a queue (a shaper) or drops (a policer)
-//! answer, and gives the excess back at once. *Grow* raises a rate that was too low.
+//! answer, and gives the excess back at once. *Grow* raises a rate that was too low. *Contend* is entered from any of
+//! the three where a queue stays though it was waited out, and left for *Cruise* ([`contention`]).
 //!
-//! What is lost is taken for one of four things:
+//! What is lost, or late, is taken for one of five things:
 //!
 //! | | told by | and then |
 //! |---|---|---|
 //! | a queue's overflow | a queue was seen within two round trips | the queue's slope is the rate, and it is drained |
 //! | a policer's drops | they follow from what was sent ([`Policer`]) | the rate is the likeliest one |
+//! | somebody else's queue | it stays though it was waited out | a share of it is taken |
 //! | an outage | nothing arrives at all | nothing is learned; the rate is kept |
 //! | chance | neither explains it | nothing: it is no reason to slow down |
 //!
 //! [`Delivery`] is the net below: what delivers less than two thirds is slowed down, whatever it is.
 
+mod contention;
 mod losses;
 mod queues;
 mod steps;
@@ -40,6 +43,7 @@ use super::trial::Trial;
 use super::{Controller, Outcome, Permission, RoundTrip, Seconds, Sent};
 use crate::num;
 use crate::path_memory::{LossClass, PathLoss, PathMemory};
+use contention::{Contention, Standing};
 
 /// Cruise runs at this share of the rate: queues drain by themselves.
 const CRUISE_SHARE: f64 = 0.99;
@@ -101,6 +105,8 @@ pub(super) struct RelayRate {
     probe_interval: f64,
     rate_at_run_start: f64,
     drain: Option<Drain>,
+    /// A queue that has not been empty for a while.
+    standing: Option<Standing>,
     queue_seen_at: Option<Seconds>,
     /// When a queue told the rate last.
     shaped_at: Option<Seconds>,
@@ -121,6 +127,7 @@ enum Phase {
     Grow(Growth),
     Cruise { probe_at: Seconds },
     Probe(Excess),
+    Contend(Contention),
 }
 
 #[derive(Debug)]
@@ -169,6 +176,7 @@ impl RelayRate {
             probe_interval: PROBE_INTERVAL_S.0,
             rate_at_run_start: 0.0,
             drain: None,
+            standing: None,
             queue_seen_at: None,
             shaped_at: None,
             sent_at: 0.0,
@@ -209,7 +217,7 @@ impl RelayRate {
     fn pacing_rate(&self) -> f64 {
         let gain = match &self.phase {
             Phase::Start(_) | Phase::Cruise { .. } => CRUISE_SHARE,
-            Phase::Trial(_) | Phase::Grow(_) => 1.0,
+            Phase::Trial(_) | Phase::Grow(_) | Phase::Contend(_) => 1.0,
             Phase::Probe(excess) => excess.gain,
         };
         (self.rate * gain).max(RATE_MIN)
@@ -347,7 +355,7 @@ impl Controller for RelayRate {
                 let probe_at = excess.began_at + self.probe_interval;
                 self.phase = Phase::Cruise { probe_at };
             }
-            Phase::Trial(_) | Phase::Grow(_) | Phase::Cruise { .. } => {}
+            Phase::Trial(_) | Phase::Grow(_) | Phase::Cruise { .. } | Phase::Contend(_) => {}
         }
     }
 
@@ -366,6 +374,12 @@ impl Controller for RelayRate {
             return train
                 .over_at(self.round_trip.least)
                 .map_or(Permission::AfterAck, Permission::At);
+        }
+        if let Phase::Contend(contention) = &self.phase
+            && let Some(until) = contention.quiet_until
+            && now < until
+        {
+            return Permission::At(until);
         }
         if let Phase::Cruise { probe_at } = self.phase
             && now >= probe_at
@@ -402,7 +416,7 @@ impl Controller for RelayRate {
                 let ahead = self.position - excess.position - self.rate * elapsed;
                 octets > PROBE_ACK_S * self.rate && ahead > 0.3 * self.burst
             }
-            Phase::Cruise { .. } => false,
+            Phase::Cruise { .. } | Phase::Contend(_) => false,
         }
     }
 
@@ -414,7 +428,7 @@ impl Controller for RelayRate {
             Phase::Probe(_) if !self.is_in_the_way() => {
                 datagram_octets(self.rate, PROBE_DATAGRAM_S)
             }
-            Phase::Cruise { .. } | Phase::Probe(_) => {
+            Phase::Cruise { .. } | Phase::Probe(_) | Phase::Contend(_) => {
                 let time = if self.is_in_the_way() { DATAGRAM_S.0 } else { DATAGRAM_S.1 };
                 datagram_octets(self.rate, time)
             }
@@ -424,7 +438,9 @@ impl Controller for RelayRate {
     fn rate(&self) -> Option<f64> {
         match &self.phase {
             Phase::Start(_) | Phase::Trial(_) => None,
-            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => Some(self.rate),
+            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) | Phase::Contend(_) => {
+                Some(self.rate)
+            }
         }
     }
 
@@ -441,7 +457,7 @@ impl Controller for RelayRate {
         match &self.phase {
             Phase::Start(_) => None,
             Phase::Trial(trial) => Some(trial.memory()),
-            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
+            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) | Phase::Contend(_) => {
                 let burst = u32::try_from(num::to_u64(self.burst.max(self.bucket))).ok()?;
                 let chance_ppm = u32::try_from(num::to_u64(self.chance * 1e6)).ok()?;
                 let loss = PathLoss { class: self.loss_class(), chance_ppm };
@@ -458,6 +474,7 @@ impl Controller for RelayRate {
             Phase::Grow(_) => "grow",
             Phase::Cruise { .. } => "cruise",
             Phase::Probe(_) => "probe",
+            Phase::Contend(_) => "contend",
         }
     }
 
@@ -465,7 +482,7 @@ impl Controller for RelayRate {
         match &self.phase {
             Phase::Start(train) => train.octets(),
             Phase::Trial(trial) => trial.allowance(),
-            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) => {
+            Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) | Phase::Contend(_) => {
                 let slack = if matches!(self.phase, Phase::Grow(_)) { 0.3 } else { 0.1 };
                 let time = 1.25_f64.mul_add(self.round_trip.smoothed, slack);
                 self.rate.mul_add(time, 2.0 * self.datagram_octets())

@@ -15,6 +15,10 @@ const NUDGE_WINDOW: f64 = 0.99;
 impl RelayRate {
     /// Says whether what was lost was a policer's doing, and then goes as fast as that one lets.
     pub(super) fn judge_losses(&mut self, now: Seconds) {
+        if matches!(self.phase, Phase::Contend(_)) {
+            self.contended_loss(now);
+            return;
+        }
         let round_trip = self.round_trip.least;
         let is_cruise = matches!(self.phase, Phase::Cruise { .. });
         let is_early = is_cruise && now - self.judged_at < 0.1 * round_trip;
@@ -74,7 +78,11 @@ impl RelayRate {
         match &self.phase {
             _ if verdict.is_window => 0.0,
             Phase::Cruise { .. } => self.rate / 2.0,
-            Phase::Start(_) | Phase::Trial(_) | Phase::Grow(_) | Phase::Probe(_) => self.rate / 4.0,
+            Phase::Start(_)
+            | Phase::Trial(_)
+            | Phase::Grow(_)
+            | Phase::Probe(_)
+            | Phase::Contend(_) => self.rate / 4.0,
         }
     }
 

@@ -21,6 +21,14 @@ impl RelayRate {
         if reading.queue > 0.0 {
             self.queue_seen_at = Some(now);
         }
+        if matches!(self.phase, Phase::Contend(_)) {
+            self.contended_queue(now, packet, reading);
+            return;
+        }
+        if !self.is_beginning() && self.is_contended(now, reading) {
+            self.contend(now);
+            return;
+        }
         if self.is_longer_path(packet, reading) {
             self.sensor.rebase(reading.delay);
             return;
@@ -58,6 +66,7 @@ impl RelayRate {
                 self.rate = blend(self.rate_at_run_start, slope, trust).max(RATE_MIN);
                 self.drain(now, packet, reading.queue);
             }
+            Phase::Contend(_) => {}
         }
     }
 
@@ -68,7 +77,7 @@ impl RelayRate {
         match &self.phase {
             Phase::Probe(_) => self.found(now, packet, reading.queue, self.rate),
             Phase::Cruise { .. } => self.drain(now, packet, reading.queue),
-            Phase::Start(_) | Phase::Trial(_) | Phase::Grow(_) => {}
+            Phase::Start(_) | Phase::Trial(_) | Phase::Grow(_) | Phase::Contend(_) => {}
         }
     }
 
