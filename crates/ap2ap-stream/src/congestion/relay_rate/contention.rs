@@ -17,11 +17,9 @@ use crate::congestion::queue_sensor::Reading;
 use crate::congestion::train::DATAGRAM_MAX_OCTETS;
 use crate::congestion::{Outcome, Seconds};
 
-/// A queue that stays for so long, in seconds, and for so many times its longest, and for what so many octets take, is
-/// somebody else's.
+/// A queue that stays for so long, in seconds, and for so many times its longest, is somebody else's.
 const STAYS_S: f64 = 3.0;
 const STAYS_TIMES: f64 = 2.0;
-const STAYS_OCTETS: f64 = 4800.0;
 /// What is lost lowers the rate by this factor, once in a round trip.
 const DECREASE: f64 = 0.7;
 /// Until something is lost the rate grows by this factor each round trip.
@@ -52,17 +50,18 @@ pub(super) struct Contention {
 }
 
 impl RelayRate {
-    /// Follows how long there has been a queue; whether it is somebody else's.
+    /// Follows how long there has been a queue longer than a datagram of one's own takes; whether it is somebody
+    /// else's.
     pub(super) fn is_contended(&mut self, now: Seconds, reading: &Reading) -> bool {
-        if reading.queue <= 0.0 {
+        let own = DATAGRAM_MAX_OCTETS / self.rate.max(RATE_MIN);
+        if reading.queue <= own {
             self.standing = None;
             return false;
         }
-        let own = STAYS_OCTETS / self.rate.max(RATE_MIN);
         let standing = self.standing.get_or_insert(Standing { since: now, longest: 0.0 });
         standing.longest = standing.longest.max(reading.queue);
         let waited_out = STAYS_TIMES * standing.longest + 4.0 * self.round_trip.least;
-        let patience = STAYS_S + waited_out + own;
+        let patience = STAYS_S + waited_out + 2.0 * own;
         now - standing.since > patience
     }
 
