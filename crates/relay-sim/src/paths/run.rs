@@ -64,7 +64,8 @@ impl Counted {
     }
 }
 
-/// All users over the same relays, from the origin to the end. Same plan, same users: same counts.
+/// All users over the same relays, from the origin to the end. Same plan, same users: same counts. Which relays
+/// a user is given follows from the seed and from the user's place among all.
 #[must_use]
 pub fn run(plan: &Plan, users: &[User]) -> Vec<Counted> {
     let end = plan.warm_up.saturating_add(plan.time);
