@@ -228,6 +228,7 @@ impl RelayRate {
             self.delivery.restart(now);
         }
         self.rate = rate.max(RATE_MIN);
+        self.sensor.hold_base(false);
         let wait = self.probe_interval.max(4.0 * self.round_trip.least);
         self.phase = Phase::Cruise { probe_at: now + wait };
     }
@@ -355,7 +356,8 @@ impl Controller for RelayRate {
                 let probe_at = excess.began_at + self.probe_interval;
                 self.phase = Phase::Cruise { probe_at };
             }
-            Phase::Trial(_) | Phase::Grow(_) | Phase::Cruise { .. } | Phase::Contend(_) => {}
+            Phase::Contend(contention) => contention.application_limited(),
+            Phase::Trial(_) | Phase::Grow(_) | Phase::Cruise { .. } => {}
         }
     }
 

@@ -47,6 +47,14 @@ pub(super) struct Contention {
     look_at: Seconds,
     /// Bulk waits until then, to look.
     pub(super) quiet_until: Option<Seconds>,
+    /// There was less to send than the rate lets, since it was raised last: nothing is proved.
+    is_application_limited: bool,
+}
+
+impl Contention {
+    pub(super) const fn application_limited(&mut self) {
+        self.is_application_limited = true;
+    }
 }
 
 impl RelayRate {
@@ -78,6 +86,7 @@ impl RelayRate {
             queue: 0.0,
             look_at: now + LOOK_EVERY_S,
             quiet_until: None,
+            is_application_limited: false,
         });
     }
 
@@ -88,7 +97,6 @@ impl RelayRate {
         match contention.quiet_until {
             Some(until) if packet.sent_at >= until => {
                 if reading.queue <= GONE_S + reading.threshold {
-                    self.sensor.hold_base(false);
                     self.enter_cruise(now, self.rate);
                     return;
                 }
@@ -106,6 +114,9 @@ impl RelayRate {
             return;
         }
         contention.raised_at = now;
+        if std::mem::take(&mut contention.is_application_limited) {
+            return;
+        }
         let has_lost = contention.has_lost;
         self.rate = if has_lost {
             self.rate + DATAGRAM_MAX_OCTETS / self.round_trip.smoothed
@@ -177,6 +188,12 @@ mod tests {
         path.rate.on_lost(path.now, &[outcome(path.now - 0.3)]);
         path.rate.on_lost(path.now, &[outcome(path.now - 0.3)]);
         assert_eq!(path.rate.rate, before * DECREASE, "once for each round trip");
+        let before = path.rate.rate;
+        for _ in 0..100 {
+            path.rate.on_application_limited();
+            path.wait_in(0.3, 0.1);
+        }
+        assert!(path.rate.rate <= before * GROWTH, "what is not used is not raised");
         path.wait_in(0.3, 2.0 * LOOK_EVERY_S);
         assert_eq!(path.rate.state(), "contend", "it looked, and it was still there");
         path.wait_in(0.0, 2.0 * LOOK_EVERY_S);

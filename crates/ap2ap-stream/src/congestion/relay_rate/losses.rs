@@ -2,12 +2,12 @@
 
 use super::{BURST_MAX_OCTETS, CHANCE_RARE, CHANCE_WEIGHT, Phase, RelayRate, SHAPED_FOR_S};
 use crate::congestion::policer::Verdict;
-use crate::congestion::train::{DATAGRAM_MAX_OCTETS, Train};
+use crate::congestion::train::{DATAGRAM_MAX_OCTETS, DATAGRAM_MIN_OCTETS, Train};
 use crate::congestion::{Controller, Seconds};
 
-/// After a policer's drop so much of what its bucket lacks is waited for: enough for requests, and the next probe is
-/// over the sooner.
-const REFILL: f64 = 0.6;
+/// After a policer's drop this share of what its bucket lacks is not waited for, if it is a datagram at least: what is
+/// there is enough for requests, and the next probe is over the sooner.
+const LEFT_SHARE: f64 = 0.4;
 /// A rate that is dropped from though it fits is lowered by this factor, and where it was read from a whole second.
 const NUDGE: f64 = 0.97;
 const NUDGE_WINDOW: f64 = 0.99;
@@ -58,8 +58,9 @@ impl RelayRate {
             self.enter_cruise(now, verdict.rate.max(self.least_after(&verdict)));
         }
         self.pacer.leak(now, self.pacing_rate());
-        let refill = if self.is_window { 1.0 } else { REFILL };
-        self.pacer.set(refill * verdict.deficit);
+        let left = LEFT_SHARE * verdict.deficit;
+        let is_worth_it = !self.is_window && left >= DATAGRAM_MIN_OCTETS;
+        self.pacer.set(verdict.deficit - if is_worth_it { left } else { 0.0 });
     }
 
     /// A drop at a rate that should fit: a little less, if that was not tried just now.
@@ -87,7 +88,7 @@ impl RelayRate {
     }
 
     pub(super) fn watch_delivery(&mut self, now: Seconds) {
-        if self.is_beginning() {
+        if self.is_beginning() || matches!(self.phase, Phase::Contend(_)) {
             return;
         }
         let span = (4.0 * self.round_trip.least).max(1.0);
