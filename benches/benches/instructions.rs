@@ -4,6 +4,9 @@
 //! work: what drives it, and the handshake and the first round trips, are left out.
 #![expect(clippy::print_stdout, reason = "printing is its job")]
 
+#[path = "instructions/controller.rs"]
+mod controller;
+
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::process::Command;
@@ -15,15 +18,19 @@ use ap2ap_stream::{
     StreamId,
 };
 use benches::json_file;
+use controller::What;
 use serde_json::{Value, json};
 
 /// Each operation by its name on the command line, with what the table calls it.
-const OPERATIONS: [(&str, &str); 5] = [
+const OPERATIONS: [(&str, &str); 8] = [
     ("seal", "a packet of 1,200 octets sealed and opened"),
     ("bulk", "a bulk datagram sent, received, read and acknowledged, both ends"),
     ("beside", "the same beside 10,000 idle streams"),
     ("ack", "the acknowledgements of it handled, for each datagram"),
     ("stream", "a stream opened, used for a request and closed, both ends"),
+    ("rate", "the rate controller alone, for a datagram permitted, sent and acknowledged"),
+    ("rate-32", "the same, told of 32 datagrams at once"),
+    ("rate-loss", "the same, told of a loss behind a policer"),
 ];
 
 /// Enough that start-up hides no more than some tenths of a percent.
@@ -105,6 +112,9 @@ fn operate(name: &str) -> u64 {
         "beside" => bulk(10_000, Counts { client: true, bridge: true, acks_only: false }),
         "ack" => bulk(0, Counts { client: true, bridge: false, acks_only: true }),
         "stream" => streams(),
+        "rate" => controller::drive(What::Datagram),
+        "rate-32" => controller::drive(What::Acknowledgement),
+        "rate-loss" => controller::drive(What::Loss),
         _ => 0,
     }
 }

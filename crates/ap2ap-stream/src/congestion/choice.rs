@@ -38,7 +38,9 @@ impl Congestion {
         Self::Custom(Arc::new(make))
     }
 
-    pub(crate) fn build(&self, memory: Option<PathMemory>) -> Box<dyn Controller> {
+    /// A controller of this kind, as a connection makes one for each path: to wrap in one's own, or to drive by itself.
+    #[must_use]
+    pub fn build(&self, memory: Option<PathMemory>) -> Box<dyn Controller> {
         match self {
             Self::RelayRate => Box::new(memory.map_or_else(RelayRate::new, RelayRate::recalling)),
             Self::NewReno => Box::new(NewReno::new()),
