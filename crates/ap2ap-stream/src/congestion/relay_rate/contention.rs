@@ -43,7 +43,6 @@ pub(super) struct Contention {
     lowered_at: Seconds,
     /// Something was lost: growth is by the datagram from then on.
     has_lost: bool,
-    queue: f64,
     look_at: Seconds,
     /// Bulk waits until then, to look.
     pub(super) quiet_until: Option<Seconds>,
@@ -83,7 +82,6 @@ impl RelayRate {
             raised_at: now,
             lowered_at: now,
             has_lost: false,
-            queue: 0.0,
             look_at: now + LOOK_EVERY_S,
             quiet_until: None,
             is_application_limited: false,
@@ -93,7 +91,6 @@ impl RelayRate {
     /// A packet waited so long while others contend.
     pub(super) fn contended_queue(&mut self, now: Seconds, packet: &Outcome, reading: &Reading) {
         let Phase::Contend(contention) = &mut self.phase else { return };
-        contention.queue = reading.queue;
         match contention.quiet_until {
             Some(until) if packet.sent_at >= until => {
                 if reading.queue <= GONE_S + reading.threshold {
@@ -133,7 +130,7 @@ impl RelayRate {
         }
         contention.lowered_at = now;
         contention.has_lost = true;
-        self.rate *= DECREASE;
+        self.rate = (self.rate * DECREASE).max(RATE_MIN);
     }
 }
 
