@@ -14,6 +14,7 @@
 
 use super::{Datagram, Fate};
 use crate::congestion::Seconds;
+use crate::congestion::train::DATAGRAM_MAX_OCTETS;
 
 /// How long a grant holds, in seconds.
 const SECOND: f64 = 1.0;
@@ -27,7 +28,6 @@ const JITTER_S: f64 = 0.03;
 const BETWEEN_MAX_S: f64 = 0.12;
 /// What passes of a second before its first drop may be less than the grant by this share, and by a datagram.
 const SPENT_SHARE: f64 = 0.97;
-const DATAGRAM_OCTETS: f64 = 1200.0;
 /// A loss that the grant does not explain changes the share of chance by this weight.
 const CHANCE_WEIGHT: f64 = 0.01;
 
@@ -76,7 +76,7 @@ impl Windows {
                 self.passed += datagram.octets;
             }
             Fate::Arrived => {
-                if self.losses >= RUN_MIN.max(self.arrivals / RUN_SHARE) {
+                if self.is_run() {
                     self.turn(datagram.sent_at);
                 } else if self.losses > 0 && self.is_drop {
                     self.adjust(datagram.sent_at);
@@ -121,6 +121,11 @@ impl Windows {
         }
     }
 
+    /// Whether more were lost in a row than chance takes.
+    fn is_run(&self) -> bool {
+        self.losses >= RUN_MIN.max(self.arrivals / RUN_SHARE)
+    }
+
     fn take_lost(&mut self, datagram: &Datagram) {
         if self.losses == 0 {
             self.spent = self.passed;
@@ -128,9 +133,10 @@ impl Windows {
         self.losses += 1;
         self.has_lost = true;
         (self.lost_at, self.lost_octets) = (datagram.sent_at, datagram.octets);
+        let is_run = self.is_run();
         let Some(grant) = &mut self.grant else { return };
-        let is_spent = self.spent >= SPENT_SHARE * *grant - DATAGRAM_OCTETS;
-        self.is_drop = is_spent || self.losses >= RUN_MIN.max(self.arrivals / RUN_SHARE);
+        let is_spent = self.spent >= SPENT_SHARE * *grant - DATAGRAM_MAX_OCTETS;
+        self.is_drop = is_spent || is_run;
         if self.is_drop && self.spent > 0.0 {
             *grant = self.spent;
         } else if !self.is_drop {
@@ -234,7 +240,7 @@ mod tests {
         assert!((grant.octets - 60_000.0).abs() <= 4.0 * FULL, "{grant:?}");
     }
 
-    /// At a hundred thousand octets a second three or four of each minute's runs are a second apart.
+    /// One in seven of a thousand a second: runs of four are common there.
     #[test]
     fn chance_makes_no_seconds() {
         let mut dice = crate::dice::Dice::new([3; 32]);

@@ -32,7 +32,7 @@ const GONE_S: f64 = 0.05;
 /// A queue that has not been empty since.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Standing {
-    pub(super) since: Seconds,
+    since: Seconds,
     longest: f64,
 }
 
