@@ -174,6 +174,52 @@ async fn several_peers_have_a_path_each_and_hear_only_their_own() {
     overlay.running.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn paths_opened_to_one_peer_at_once_are_streams_of_their_own_at_both_ends() {
+    const COUNT: usize = 8;
+    let overlay = Overlay::start(&["alice", "bob"]).await;
+    let (mut alice, mut bob) = (overlay.attach("alice").await, overlay.attach("bob").await);
+    let opened: BTreeSet<_> = (0..COUNT).map(|_| alice.open("skype:bob")).collect();
+    assert_eq!(opened.len(), COUNT);
+    let mut up = BTreeSet::new();
+    while up.len() < COUNT {
+        let CarrierEvent::Up { path, .. } = alice.next().await else { panic!() };
+        up.insert(path);
+    }
+    assert_eq!(up, opened);
+    for path in &opened {
+        alice.send(*path, &path.0.to_be_bytes()).await;
+    }
+    let mut theirs = BTreeMap::new();
+    while theirs.len() < COUNT {
+        match bob.next().await {
+            CarrierEvent::Incoming { path, .. } => bob.carrier.accept(clock(), path),
+            CarrierEvent::Datagram { path, len } => {
+                theirs.insert(path, bob.buf[..len].to_vec());
+            }
+            event => assert!(matches!(event, CarrierEvent::Up { .. }), "{event:?}"),
+        }
+    }
+    // What goes back by a stream comes out where it was opened.
+    for (path, number) in &theirs {
+        bob.send(*path, number).await;
+    }
+    for _ in 0..COUNT {
+        let (path, number) = alice.datagram().await;
+        assert_eq!(path.0.to_be_bytes(), number);
+    }
+    // One that is closed leaves the others, and what is opened instead is another one.
+    let first = up.pop_first().unwrap();
+    alice.carrier.close(clock(), first);
+    let CarrierEvent::Down { path: gone, .. } = bob.next().await else { panic!() };
+    assert_eq!(theirs[&gone], first.0.to_be_bytes());
+    assert!(!opened.contains(&alice.connect("skype:bob").await));
+    for path in up {
+        alice.send(path, b"still here").await;
+    }
+    overlay.running.shutdown().await;
+}
+
 #[tokio::test]
 async fn the_other_end_sees_a_close_a_reject_and_a_carrier_that_is_dropped() {
     let overlay = Overlay::start(&["alice", "bob"]).await;
