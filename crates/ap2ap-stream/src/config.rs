@@ -37,8 +37,10 @@ pub struct Config {
     pub unsent_percent: u16,
     /// The connection ends when nothing authentic came for this long. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// The connection ends when the peer owed an answer for this long and gave none.
+    /// The connection ends when the peer owed an answer on every path for this long and gave none.
     pub answer_timeout: Duration,
+    /// A path on which the peer owed an answer for this long is left, while there is another one.
+    pub path_timeout: Duration,
     /// A client that heard nothing for this long asks whether the bridge is there. AP2AP drops a
     /// stream after 8 minutes without traffic.
     pub keep_alive: Option<Duration>,
@@ -60,6 +62,7 @@ impl Default for Config {
             unsent_percent: 100,
             idle_timeout: Some(Duration::from_secs(180)),
             answer_timeout: Duration::from_secs(30),
+            path_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(60)),
             handshake_timeout: Duration::from_secs(20),
             congestion: Congestion::default(),

@@ -362,11 +362,12 @@ impl Connection {
         let handshake = (!self.is_confirmed())
             .then(|| self.idle.began.checked_add(self.config.handshake_timeout))
             .flatten();
-        let owed = self.paths.list.iter().filter_map(|path| path.asked).min();
-        let owed = owed.and_then(|at| at.checked_add(self.config.answer_timeout));
+        let owed = self.asked().and_then(|at| at.checked_add(self.config.answer_timeout));
+        let dead = self.next_dead_path_at();
         let idle = self.config.idle_timeout.and_then(|after| self.idle.heard.checked_add(after));
         let rest = self.idle.rest_at();
-        [handshake, owed, idle, self.keep_alive_at(), transmit, rest].into_iter().flatten().min()
+        let keep_alive = self.keep_alive_at();
+        [handshake, owed, dead, idle, keep_alive, transmit, rest].into_iter().flatten().min()
     }
 
     /// Since when the peer owes an answer: on every path, or there is one that works.

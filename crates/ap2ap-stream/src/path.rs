@@ -101,6 +101,8 @@ pub(crate) struct Path {
     pub(crate) ping_due: bool,
     /// A packet of the peer's came over it: it knows whose path this is.
     pub(crate) is_heard: bool,
+    /// When the last one did.
+    pub(crate) heard_at: Option<Instant>,
     /// What came and went since the peer may not be there; `None` once it has proved to be.
     unproved: Option<Unproved>,
     /// The first number that may have been sent where the path is now.
@@ -129,6 +131,7 @@ impl Path {
             copies: 0,
             ping_due: false,
             is_heard: false,
+            heard_at: None,
             unproved: None,
             sent_here_from: 0,
             id_expected: None,
@@ -178,6 +181,14 @@ impl Path {
         self.sent_here_from = self.sent.next_number();
         self.change_payload_max(way.payload_max);
         std::mem::replace(&mut self.id, way.id)
+    }
+
+    /// The same epoch over another of the carrier's paths, where nothing is known yet. Its numbers go on, for the
+    /// peer may have had some of them.
+    pub(crate) fn begin_elsewhere(self, way: Way, congestion: &Congestion) -> Self {
+        let sent_here_from = self.sent.next_number();
+        let Self { epoch, sent, received, id_expected, .. } = self;
+        Self { sent, received, id_expected, sent_here_from, ..Self::new(way, epoch, congestion) }
     }
 
     /// AP-4: packets say whose they are where nothing else does, and where nobody answers: the
@@ -304,6 +315,8 @@ impl Path {
         let datagram_octets = num::to_u64(self.controller.datagram_octets());
         let payload_max = num::len_u64(self.payload_max);
         PathStats {
+            is_heard: self.is_heard,
+            probes_unanswered: self.probing.count,
             state: self.controller.state(),
             rate: self.controller.rate().map(num::to_u64),
             rtt_min: self.rtt.is_sampled().then(|| self.rtt.least()),

@@ -50,6 +50,10 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PathStats {
+    /// Whether anything of the peer's came over it.
+    pub is_heard: bool,
+    /// How often the peer was asked over it since it last acknowledged something new; 0 while nothing is owed.
+    pub probes_unanswered: u32,
     /// The state of the path's controller, in a word or two.
     pub state: &'static str,
     /// The rate at which bulk data is paced, in octets a second; `None` until one is known.

@@ -400,6 +400,89 @@ fn joins_that_never_arrive_do_not_lock_later_ones_out() {
     assert!(world.upload(&data, |_| ()) == data);
 }
 
+/// AP-81: ... not even while no path is left over which the bridge could be told of them.
+#[test]
+fn joins_that_never_arrive_while_no_path_is_left_do_not_lock_later_ones_out() {
+    let mut world = World::connected();
+    let now = world.now;
+    world.client.handle_path(now, FIRST, PathEvent::Removed);
+    for number in 1..60 {
+        let path = PathId(number);
+        world.cut.insert(path);
+        world.add(path);
+        world.run_for(SECOND);
+        let now = world.now;
+        world.client.handle_path(now, path, PathEvent::Removed);
+    }
+    world.add(PathId(100));
+    let data = patterned(2, 0, 20_000);
+    assert!(world.upload(&data, |_| ()) == data);
+}
+
+/// AP-81: a client that lost all its paths in silence comes back with as many others.
+#[test]
+fn new_paths_take_the_place_of_dead_ones_that_nobody_left() {
+    let mut world = World::connected();
+    for number in 1..8 {
+        world.add(PathId(number));
+        world.run_for(SECOND);
+    }
+    let now = world.now;
+    for number in 0..8 {
+        world.cut.insert(PathId(number));
+        world.client.handle_path(now, PathId(number), PathEvent::Removed);
+    }
+    for number in 10..18 {
+        world.add(PathId(number));
+    }
+    world.run_for(SECOND);
+    let mark = world.sent.len();
+    let data = patterned(2, 0, 20_000);
+    assert!(world.upload(&data, |_| ()) == data);
+    world.run_for(70 * SECOND);
+    let used = world.paths_sent_on_since(mark, Side::Bridge);
+    assert_eq!(used, (10..18).map(PathId).collect(), "the dead ones are not used any more");
+}
+
+/// AP-14: whoever begins where nobody answers begins again on the way that waits.
+#[test]
+fn a_handshake_goes_on_over_the_path_that_waits_when_its_own_is_removed() {
+    let mut world = World::new();
+    world.cut.insert(FIRST);
+    world.add(FIRST);
+    world.add(SECOND_PATH);
+    world.run_for(SECOND);
+    assert!(world.bridge.is_none());
+    let now = world.now;
+    world.client.handle_path(now, FIRST, PathEvent::Removed);
+    world.run_for(SECOND);
+    assert!(world.client.is_confirmed());
+}
+
+/// AP-113: who is asked for longer patience has it, and a dead path is left as soon as before.
+#[test]
+fn a_session_outlives_a_silence_of_all_paths_for_as_long_as_it_is_told() {
+    let mut world = World::new();
+    let key = SecretKey::from_octets([8; 32]);
+    let mut config = Config::default();
+    config.answer_timeout = 700 * SECOND;
+    config.idle_timeout = Some(800 * SECOND);
+    world.client = Connection::connect(key.public(), config.clone(), [1; 32], WALL, world.now);
+    world.acceptor = Acceptor::new(BridgeIdentity::new(key, Duration::ZERO), config, [2; 32]);
+    world.add(FIRST);
+    world.add(SECOND_PATH);
+    world.run_for(SECOND);
+    let data = patterned(1, 0, 100_000);
+    let got = world.upload(&data, |world| {
+        world.cut.extend([FIRST, SECOND_PATH]);
+        world.run_for(600 * SECOND);
+        assert!(!world.client.is_closed() && !world.bridge().is_closed());
+        world.add(PathId(2));
+    });
+    assert!(got == data, "{} of {}", got.len(), data.len());
+    assert!(world.was_told(Side::Client, FIRST) || world.was_told(Side::Client, SECOND_PATH));
+}
+
 #[test]
 fn a_close_reaches_the_peer_over_whichever_path_is_left() {
     let mut world = World::connected();

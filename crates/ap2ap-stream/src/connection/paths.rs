@@ -202,15 +202,19 @@ impl Connection {
         self.protection()?.open((now, keep_previous), space, id_len, packet)
     }
 
-    /// AP-81: the epoch has its path, instead of the one that was there before.
+    /// AP-81: the epoch has its path, instead of the one that was there before. Where there are too many, that
+    /// of which least was heard lately makes way: a client that lost all its paths comes with new ones before it
+    /// can say so.
     fn bind_path(&mut self, now: Instant, way: Way, epoch: u32) -> Option<usize> {
         let id = way.id;
         if let Some(before) = self.paths.index_of(id) {
             self.drop_path(now, before, Leave::Known);
         }
-        if self.paths.list.len() >= PATHS_MAX {
-            debug!(epoch, "a join is ignored, too many paths");
-            return None;
+        while self.paths.list.len() >= PATHS_MAX
+            && let Some((index, oldest)) = self.paths.least_recently_heard()
+        {
+            self.drop_path(now, index, Leave::Told);
+            self.push_event(Event::PathClosed(oldest));
         }
         debug!(epoch, "a path joined");
         self.paths.remove_candidate(id);
@@ -256,7 +260,7 @@ impl Connection {
 
     /// AP-84: a path that nobody answered on for long is given up while there is another one.
     pub(super) fn drop_dead_paths(&mut self, now: Instant) {
-        let after = self.config.answer_timeout;
+        let after = self.config.path_timeout;
         while self.paths.list.len() > 1
             && let Some(index) = self.paths.list.iter().position(|path| {
                 path.asked.is_some_and(|asked| now.saturating_duration_since(asked) >= after)
@@ -268,6 +272,13 @@ impl Connection {
         }
     }
 
+    /// When a path is given up at the soonest if nobody answers on it.
+    pub(super) fn next_dead_path_at(&self) -> Option<Instant> {
+        let asked = self.paths.list.iter().filter_map(|path| path.asked).min();
+        let after = self.config.path_timeout;
+        asked.filter(|_| self.paths.list.len() > 1).and_then(|at| at.checked_add(after))
+    }
+
     fn drop_path(&mut self, now: Instant, index: usize, leave: Leave) {
         self.give_all_up(now, index);
         if index >= self.paths.list.len() {
@@ -275,13 +286,23 @@ impl Connection {
         }
         let path = self.paths.list.remove(index);
         debug!(epoch = path.epoch, "a path is gone");
-        if leave == Leave::Told && self.has_keys() {
-            self.paths.leave(path.epoch);
-        }
-        if leave == Leave::Known {
-            self.paths.epoch_is_known(path.epoch);
+        match leave {
+            Leave::Known => self.paths.epoch_is_known(path.epoch),
+            Leave::Told if !self.has_keys() => {}
+            Leave::Told => self.paths.leave_or_keep(path),
         }
         self.join_paths();
+        self.begin_elsewhere();
+    }
+
+    /// The handshake's path is gone before there was an answer: the next one that waits takes its place.
+    fn begin_elsewhere(&mut self) {
+        if matches!(self.state, State::Opening(_))
+            && self.paths.list.is_empty()
+            && let Some(way) = self.paths.take_candidate()
+        {
+            self.add_path(way);
+        }
     }
 
     /// A frame that must arrive did.

@@ -117,6 +117,7 @@ impl Connection {
         if path.id == came_by {
             path.extend_limit(len);
         }
+        path.heard_at = Some(now);
         if !std::mem::replace(&mut path.is_heard, true) {
             let epoch = path.epoch;
             self.paths.epoch_is_known(epoch);

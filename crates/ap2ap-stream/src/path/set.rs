@@ -29,6 +29,10 @@ pub(crate) struct Paths {
     pub(crate) awaited: Awaited,
     /// A client's epochs that the bridge may still wait for.
     unheard: BTreeSet<u32>,
+    /// A client's paths that lost their way before the bridge was heard on them: they go on over the next one,
+    /// for an epoch that is left can be told of over a path only, and there may be none. Each has an unheard
+    /// epoch, so at most [`OPEN_MAX`].
+    astray: Vec<Path>,
     /// Epochs whose end the peer must be told. At most [`LEAVES_MAX`].
     leaves: VecDeque<u32>,
     /// What the caller knows of [`ids`](Self::ids).
@@ -58,6 +62,7 @@ impl Paths {
             given: Given::new(),
             awaited: Awaited::default(),
             unheard: BTreeSet::new(),
+            astray: Vec::new(),
             leaves: VecDeque::new(),
             ids_told: Vec::new(),
         }
@@ -163,21 +168,50 @@ impl Paths {
         waiting.or_else(|| self.list.iter().find(|path| path.id == id).map(Path::way))
     }
 
-    /// AP-80: a client's next path, with an epoch of its own. `None` if there is none to join, no
-    /// room, or the bridge would not know the epoch.
+    /// The oldest way that waits.
+    pub(crate) fn take_candidate(&mut self) -> Option<Way> {
+        (!self.candidates.is_empty()).then(|| self.candidates.remove(0))
+    }
+
+    /// AP-80: a client's next path, with an epoch of its own, or with one that went astray where the bridge would
+    /// not know another. `None` if there is none to join, or no room.
     pub(crate) fn join_next(&mut self) -> Option<&mut Path> {
-        let may = self.list.len() < PATHS_MAX && self.unheard.len() < OPEN_MAX;
-        let way = self.candidates.first().copied().filter(|_| may)?;
-        let epoch = self.given.next()?;
+        let way = self.candidates.first().copied().filter(|_| self.list.len() < PATHS_MAX)?;
+        let path = if self.unheard.len() < OPEN_MAX {
+            let epoch = self.given.next()?;
+            self.unheard.insert(epoch);
+            self.make(way, epoch)
+        } else if self.astray.is_empty() {
+            return None;
+        } else {
+            // Each in turn: the bridge may have had one of them, and lost it since.
+            self.astray.remove(0).begin_elsewhere(way, &self.congestion)
+        };
         self.candidates.remove(0);
-        self.unheard.insert(epoch);
-        self.list.push(self.make(way, epoch));
+        self.list.push(path);
         self.list.last_mut()
     }
 
     /// The bridge knows of the epoch, or that it will not come.
     pub(crate) fn epoch_is_known(&mut self, epoch: u32) {
         self.unheard.remove(&epoch);
+        self.astray.retain(|path| path.epoch != epoch);
+    }
+
+    /// A path has no way any more: the peer is told, unless it may never have heard of the path, which then waits
+    /// for the next way.
+    pub(crate) fn leave_or_keep(&mut self, path: Path) {
+        if self.unheard.contains(&path.epoch) {
+            self.astray.push(path);
+        } else {
+            self.leave(path.epoch);
+        }
+    }
+
+    /// The path whose last packet came longest ago.
+    pub(crate) fn least_recently_heard(&self) -> Option<(usize, PathId)> {
+        let paths = self.list.iter().enumerate();
+        paths.min_by_key(|(_, path)| path.heard_at).map(|(index, path)| (index, path.id))
     }
 
     /// AP-84: the peer must be told that the epoch is over.
