@@ -43,7 +43,7 @@ pub use identity::BridgeIdentity;
 pub use key::{ParseKeyError, PublicKey, SecretKey};
 pub use path_memory::{LossClass, PathLoss, PathMemory, PathMemoryError};
 pub use replay::{CLOCK_TOLERANCE, REPLAY_CACHE_MAX, REPLAY_WINDOW};
-pub use stats::{PathStats, Stats, Tally};
+pub use stats::{PathSigns, PathStats, Stats, Tally};
 pub use stream::Stream;
 pub use ticket::Ticket;
 pub use unauthenticated::UnauthenticatedConnection;

@@ -20,7 +20,7 @@ use crate::protection::ConnectionId;
 use crate::recovery::received::Received;
 use crate::recovery::rtt::RttEstimator;
 use crate::recovery::sent::{AckNews, SentPackets};
-use crate::stats::{PathStats, Tally};
+use crate::stats::{PathSigns, PathStats, Tally};
 
 /// Datagrams are no longer than this, whatever a carrier allows, in octets.
 pub(crate) const DATAGRAM_MAX: usize = 2048;
@@ -305,6 +305,11 @@ impl Path {
         }
     }
 
+    /// Whether anybody answers.
+    pub(crate) const fn signs(&self) -> PathSigns {
+        PathSigns { is_heard: self.is_heard, probes_unanswered: self.probing.count }
+    }
+
     /// What there is to tell of it.
     pub(crate) fn stats(&self) -> PathStats {
         let chance_ppm = num::to_u64(self.controller.chance().clamp(0.0, 1.0) * 1e6);
@@ -315,8 +320,7 @@ impl Path {
         let datagram_octets = num::to_u64(self.controller.datagram_octets());
         let payload_max = num::len_u64(self.payload_max);
         PathStats {
-            is_heard: self.is_heard,
-            probes_unanswered: self.probing.count,
+            signs: self.signs(),
             state: self.controller.state(),
             rate: self.controller.rate().map(num::to_u64),
             rtt_min: self.rtt.is_sampled().then(|| self.rtt.least()),

@@ -46,14 +46,21 @@ pub struct Stats {
     pub in_flight: u64,
 }
 
+/// Whether anybody answers on a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathSigns {
+    /// Something of the peer's came over it.
+    pub is_heard: bool,
+    /// How often the peer was asked over it since it last acknowledged something new; 0 while nothing is owed.
+    pub probes_unanswered: u32,
+}
+
 /// Counters and estimates of one path. Octets are datagram octets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PathStats {
-    /// Whether anything of the peer's came over it.
-    pub is_heard: bool,
-    /// How often the peer was asked over it since it last acknowledged something new; 0 while nothing is owed.
-    pub probes_unanswered: u32,
+    /// Whether anybody answers.
+    pub signs: PathSigns,
     /// The state of the path's controller, in a word or two.
     pub state: &'static str,
     /// The rate at which bulk data is paced, in octets a second; `None` until one is known.

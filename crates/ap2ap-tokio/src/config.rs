@@ -23,6 +23,9 @@ pub const STRANGERS_MAX: usize = 1024;
 /// it within. Closing it sooner would tell a prober that it was not understood.
 pub(crate) const STRANGER_KEPT: Duration = Duration::from_secs(30);
 
+/// Carriers of one endpoint: an overlay's client is one for each bridge that is reached through it.
+pub const CARRIERS_MAX: usize = 256;
+
 /// Events taken from the carrier before the driver lets other tasks run.
 pub(crate) const EVENTS_PER_TURN: usize = 64;
 
@@ -66,6 +69,10 @@ pub struct EndpointConfig {
     /// Connections at once, closing ones counted. A client is refused beyond it, a bridge ignores
     /// first messages.
     pub connections_max: usize,
+    /// Connections that have lost their last path and are kept, in case their peers come back; the one that has
+    /// waited longest makes way. 0: those that clients made end with their last path. How long they wait is
+    /// [`Config::idle_timeout`]'s to say.
+    pub lost_max: usize,
 }
 
 impl Default for EndpointConfig {
@@ -76,6 +83,6 @@ impl Default for EndpointConfig {
 
 impl From<Config> for EndpointConfig {
     fn from(connection: Config) -> Self {
-        Self { connection, connections_max: CONNECTIONS_MAX }
+        Self { connection, connections_max: CONNECTIONS_MAX, lost_max: 0 }
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ap2ap_stream::{ErrorCode, OpenError, PublicKey, SendDatagramError, Stats, Ticket};
+use ap2ap_stream::{ErrorCode, OpenError, PathMemory, PublicKey, SendDatagramError, Stats, Ticket};
 use bytes::Bytes;
+use carrier::PeerId;
 use tracing::Span;
 
+use crate::carrier_id::CarrierId;
 use crate::clock;
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, OpenPathError};
+use crate::paths::{PathKey, PathReport};
 use crate::shared::{Handle, Shared};
 use crate::stream::Stream;
 
@@ -202,6 +205,47 @@ impl Connection {
     #[must_use]
     pub fn take_ticket(&self) -> Option<Ticket> {
         self.shared().lock().ticket.take()
+    }
+
+    /// Asks a carrier of the endpoint for one more path to the peer, at whichever of its names. What comes of it,
+    /// [`paths`](Self::paths) tells. The first path that opens carries the handshake, each further one joins.
+    ///
+    /// # Errors
+    /// [`OpenPathError`] if there are too many, or the connection is over.
+    pub fn open_path(&self, carrier: CarrierId, peer: PeerId) -> Result<PathKey, OpenPathError> {
+        let mut state = self.shared().lock();
+        if let Some(end) = &state.end {
+            return Err(OpenPathError::Connection(end.clone()));
+        }
+        let key = state.paths.open(clock::now(), carrier, peer)?;
+        drop(state);
+        self.shared().ring();
+        Ok(key)
+    }
+
+    /// Gives a path back, whatever became of it, and forgets it. What was under way on it goes over another one.
+    pub fn close_path(&self, key: PathKey) {
+        self.shared().lock().paths.close(key);
+        self.shared().ring();
+    }
+
+    /// The paths that are known, the oldest first; at a bridge those that its client made.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathReport> {
+        let state = self.shared().lock();
+        state.paths.report(clock::now(), &state.core)
+    }
+
+    /// What was learned of a path at another time. It counts if it is said before the path opens.
+    pub fn remember_path(&self, key: PathKey, memory: PathMemory) {
+        self.shared().lock().paths.remember(key, memory);
+    }
+
+    /// Waits until a path opens or ends, or until it becomes known that its peer answers, or does not; also when
+    /// the connection ends. What happens once the future is made counts, so make it before asking for
+    /// [`paths`](Self::paths).
+    pub fn paths_changed(&self) -> impl Future<Output = ()> + '_ {
+        self.shared().path_news.notified()
     }
 
     /// Streams that are open on at least one side.

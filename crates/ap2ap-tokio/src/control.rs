@@ -1,19 +1,22 @@
 //! What an endpoint's handles and its driver share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ap2ap_stream::ErrorCode;
-use carrier::PeerId;
+use carrier::Carrier;
 use tokio::sync::Notify;
 use tracing::Span;
 
 use crate::bell::{Bell, ConnId};
-use crate::config::{ACCEPT_QUEUE_MAX, EndpointConfig};
+use crate::carrier_id::CarrierId;
+use crate::config::{ACCEPT_QUEUE_MAX, CARRIERS_MAX, EndpointConfig};
 use crate::connection::Connection;
-use crate::error::{ConnectError, ConnectionError};
+use crate::driver::Tenacity;
+use crate::error::{AddCarrierError, ConnectError, ConnectionError, carrier_gone, driver_ended};
 use crate::shared::Shared;
 
 /// Orders for the driver, arrivals for the handles, and the count of connections.
@@ -27,12 +30,33 @@ pub(crate) struct Control {
     pub(crate) arrived: Notify,
     /// The number of connections fell to none, or the driver ended.
     pub(crate) idle: Notify,
+    /// A carrier ended.
+    pub(crate) carrier_gone: Notify,
     ids: AtomicU64,
     state: Mutex<State>,
 }
 
+/// Carriers that come and go.
+#[derive(Default)]
+struct Carriers {
+    /// How many there ever were.
+    made: CarrierId,
+    /// Those that the driver does not have yet. `CARRIERS_MAX` bounds them.
+    new: VecDeque<(CarrierId, Box<dyn Carrier>)>,
+    live: BTreeSet<CarrierId>,
+    /// Why the last ones ended. At most `CARRIERS_MAX`.
+    ended: VecDeque<(CarrierId, String)>,
+}
+
+impl fmt::Debug for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carriers").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
+    carriers: Carriers,
     /// Connections that a handle made. The limit on connections bounds them.
     connects: VecDeque<Connect>,
     /// Connections that clients made. At most `ACCEPT_QUEUE_MAX`.
@@ -43,11 +67,11 @@ struct State {
     end: Option<ConnectionError>,
 }
 
-/// A connection that waits for its path to be opened.
+/// A connection that waits to be driven.
 #[derive(Debug)]
 pub(crate) struct Connect {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) peer: PeerId,
+    pub(crate) tenacity: Tenacity,
 }
 
 /// What the driver is to do with the endpoint as a whole. It only goes downwards.
@@ -71,6 +95,7 @@ impl Control {
             span,
             arrived: Notify::new(),
             idle: Notify::new(),
+            carrier_gone: Notify::new(),
             ids: AtomicU64::new(0),
             state: Mutex::default(),
         }
@@ -106,6 +131,38 @@ impl Control {
         state.connects.push_back(connect);
         drop(state);
         self.bell.ring_endpoint();
+    }
+
+    /// Gives the driver one more carrier.
+    pub(crate) fn add_carrier(
+        &self,
+        carrier: Box<dyn Carrier>,
+    ) -> Result<CarrierId, AddCarrierError> {
+        let mut state = self.lock();
+        if state.orders != Orders::Serve {
+            return Err(AddCarrierError::Ended);
+        }
+        let id = state.carriers.made;
+        if state.carriers.live.len() >= CARRIERS_MAX || id >= CarrierId::END {
+            return Err(AddCarrierError::TooMany { max: CARRIERS_MAX });
+        }
+        state.carriers.made = id.next();
+        state.carriers.live.insert(id);
+        state.carriers.new.push_back((id, carrier));
+        drop(state);
+        self.bell.ring_endpoint();
+        Ok(id)
+    }
+
+    /// Why a carrier ended, if it has.
+    pub(crate) fn carrier_end(&self, id: CarrierId) -> Option<ConnectionError> {
+        let state = self.lock();
+        let ended = state.carriers.ended.iter().find(|(ended, _)| *ended == id);
+        match ended {
+            Some((_, why)) => Some(ConnectionError::CarrierLost { why: why.clone() }),
+            None if state.carriers.live.contains(&id) => state.end.clone(),
+            None => Some(carrier_gone()),
+        }
     }
 
     pub(crate) fn take_arrival(&self) -> Option<Connection> {
@@ -144,6 +201,21 @@ impl Control {
         self.lock().connects.pop_front()
     }
 
+    pub(crate) fn take_carrier(&self) -> Option<(CarrierId, Box<dyn Carrier>)> {
+        self.lock().carriers.new.pop_front()
+    }
+
+    pub(crate) fn carrier_ended(&self, id: CarrierId, why: &str) {
+        let mut state = self.lock();
+        state.carriers.live.remove(&id);
+        state.carriers.ended.push_back((id, why.to_owned()));
+        if state.carriers.ended.len() > CARRIERS_MAX {
+            state.carriers.ended.pop_front();
+        }
+        drop(state);
+        self.carrier_gone.notify_waiters();
+    }
+
     pub(crate) fn has_room_for_arrival(&self) -> bool {
         let state = self.lock();
         state.arrivals.len() < ACCEPT_QUEUE_MAX
@@ -179,21 +251,19 @@ impl Control {
         state.connections = 0;
         let connects = mem::take(&mut state.connects);
         let unwanted = mem::take(&mut state.arrivals);
+        let carriers = mem::take(&mut state.carriers.new);
         drop(state);
+        drop(carriers);
         for connect in connects {
             connect.shared.fail(reason.clone());
         }
         drop(unwanted);
         self.arrived.notify_waiters();
         self.idle.notify_waiters();
+        self.carrier_gone.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Why a connection ends whose driver is gone.
-pub(crate) fn driver_ended() -> ConnectionError {
-    ConnectionError::CarrierLost { why: "the endpoint has ended".to_owned() }
 }

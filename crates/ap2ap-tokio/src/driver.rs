@@ -1,11 +1,14 @@
-//! The task that owns the carrier and drives all connections over it.
+//! The task that owns an endpoint's carriers and drives all connections over them.
 //!
 //! ```text
-//!   one turn:   bell ──► carrier's events ──► timers ──► serve those who are ready ──► sleep
+//!   one turn:   bell ──► carriers' events ──► timers ──► serve those who are ready ──► sleep
 //!                        (64 at most)                    (32 connections, round robin)
 //! ```
 
 mod bridge;
+mod carriers;
+mod entry;
+mod lost;
 mod moves;
 mod paths;
 mod schedule;
@@ -20,17 +23,21 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{Acceptor, PathEvent, PathId};
-use carrier::{Carrier, CarrierPath, DATAGRAM_MAX, PeerId, SendError};
+use carrier::{CarrierPath, DATAGRAM_MAX, SendError};
 use tokio::time::Sleep;
-use tracing::{Span, error_span, trace};
+use tracing::trace;
 
 use crate::bell::ConnId;
 use crate::clock;
 use crate::config::{CONNECTIONS_PER_TURN, EVENTS_PER_TURN, SHUTDOWN_MAX};
-use crate::control::{Control, Orders, driver_ended};
-use crate::error::ConnectionError;
-use crate::shared::{Phase, Shared, Step};
+use crate::control::{Control, Orders};
+use crate::error::{ConnectionError, driver_ended};
+use crate::shared::{Phase, Step};
 use bridge::Bridge;
+use carriers::Carriers;
+use entry::Entry;
+pub(crate) use entry::Tenacity;
+use lost::Lost;
 use paths::Route;
 use schedule::{Schedule, Turn};
 
@@ -41,54 +48,33 @@ const TICK: Duration = Duration::from_micros(200);
 /// A path that carries less than this cannot carry a packet with its acknowledgement.
 const PAYLOAD_MIN: usize = 256;
 
-/// Owns a carrier; a future that ends when nobody needs it any more.
+/// What an endpoint does without a carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// It ends with the one that it was made with.
+    ByOne,
+    /// It waits for another one.
+    ByMany,
+}
+
+/// Owns carriers; a future that ends when nobody needs it any more.
 pub(crate) struct Driver {
-    carrier: Box<dyn Carrier>,
+    carriers: Carriers,
+    carried: Carried,
     control: Arc<Control>,
     orders: Orders,
     bridge: Option<Bridge>,
     entries: BTreeMap<ConnId, Entry>,
     routes: BTreeMap<CarrierPath, Route>,
     schedule: Schedule,
+    lost_connections: Lost,
     /// For datagrams in either direction.
     buf: Vec<u8>,
     sleep: Pin<Box<Sleep>>,
     /// When a shutdown ends, finished or not.
     stop_at: Option<Instant>,
-    /// The carrier has ended, and why.
+    /// The only carrier has ended, and why.
     lost: Option<String>,
-}
-
-/// A connection as the driver knows it.
-struct Entry {
-    shared: Arc<Shared>,
-    /// The path that it came by last, and those before that it still uses.
-    path: CarrierPath,
-    older_paths: Vec<CarrierPath>,
-    /// `path{id}`, inside the connection's.
-    span: Span,
-    origin: Origin,
-    /// Its peer has not shown that it has the keys, and may have company on the path.
-    is_unconfirmed: bool,
-    /// When it is forgotten; set once it is closed.
-    gone_at: Option<Instant>,
-    /// What its datagrams on other paths may begin with, as the bridge's table has it.
-    foreign_ids: Vec<[u8; 8]>,
-}
-
-/// How a connection came to be.
-enum Origin {
-    /// This side connects; the path may be up and wait for the first write.
-    Connect { peer: PeerId, held: Option<Held> },
-    /// A client's first message made it; its hash, by which a late copy is known.
-    Accept { first: u64 },
-}
-
-/// A path that is up and has not been shown to the connection yet.
-#[derive(Clone, Copy)]
-struct Held {
-    payload_max: usize,
-    until: Instant,
 }
 
 /// Whether the driver should come again at once.
@@ -98,38 +84,18 @@ enum Load {
     More,
 }
 
-impl Entry {
-    fn new(shared: Arc<Shared>, path: CarrierPath, origin: Origin) -> Self {
-        let span = error_span!(parent: &shared.span, "path", id = path.0);
-        let is_unconfirmed =
-            matches!(origin, Origin::Accept { .. } | Origin::Connect { held: Some(_), .. });
-        Self {
-            shared,
-            path,
-            older_paths: Vec::new(),
-            span,
-            origin,
-            is_unconfirmed,
-            gone_at: None,
-            foreign_ids: Vec::new(),
-        }
-    }
-}
-
 impl Driver {
-    pub(crate) fn new(
-        carrier: Box<dyn Carrier>,
-        acceptor: Option<Acceptor>,
-        control: Arc<Control>,
-    ) -> Self {
+    pub(crate) fn new(carried: Carried, acceptor: Option<Acceptor>, control: Arc<Control>) -> Self {
         Self {
-            carrier,
+            carriers: Carriers::default(),
+            carried,
             control,
             orders: Orders::Serve,
             bridge: acceptor.map(Bridge::new),
             entries: BTreeMap::new(),
             routes: BTreeMap::new(),
             schedule: Schedule::default(),
+            lost_connections: Lost::default(),
             buf: vec![0; DATAGRAM_MAX],
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             stop_at: None,
@@ -147,8 +113,11 @@ impl Driver {
         }
         // The orders come first: after `Finish` nobody is left to ask for one more connection.
         let orders = self.control.orders();
+        while let Some((id, carrier)) = self.control.take_carrier() {
+            self.carriers.insert(id, carrier);
+        }
         while let Some(connect) = self.control.take_connect() {
-            self.open(now, connect, buf);
+            self.connect(now, connect, buf);
         }
         if self.orders != orders {
             self.obey(now, orders);
@@ -171,8 +140,8 @@ impl Driver {
             // One time for a whole turn would make its datagrams arrive all at once, and rates are
             // learned from arrivals.
             let now = clock::now();
-            match self.carrier.poll(cx, now, buf) {
-                Poll::Ready(event) => self.handle_event(now, event, buf),
+            match self.carriers.poll(cx, now, buf) {
+                Poll::Ready((id, event)) => self.handle_event(now, (id, event), buf),
                 Poll::Pending => return Load::Done,
             }
             if self.lost.is_some() {
@@ -197,7 +166,8 @@ impl Driver {
     /// Lets one connection send until its turn is over or it has nothing more. `More`: the carrier
     /// refused a datagram and may have something to say about it.
     fn serve_one(&mut self, now: Instant, id: ConnId, buf: &mut [u8]) -> Load {
-        self.release_path(now, id);
+        self.obey_connection(now, id, buf);
+        self.release_paths(now, id);
         let mut load = Load::Done;
         loop {
             let Some(entry) = self.entries.get(&id) else { return load };
@@ -227,14 +197,14 @@ impl Driver {
     ) -> Load {
         let Some(entry) = self.entries.get(&id) else { return Load::Done };
         let (shared, path) = (&entry.shared, PathId(carrier_path.0));
-        match self.carrier.try_send(now, carrier_path, datagram) {
+        match self.carriers.try_send(now, carrier_path, datagram) {
             Ok(()) => Load::Done,
             Err(SendError::Full) => {
                 shared.handle_path(now, path, PathEvent::Refused);
                 Load::More
             }
             Err(SendError::TooLarge { max }) if max >= PAYLOAD_MIN => {
-                entry.span.in_scope(|| trace!(max, "the path carries less than it said"));
+                shared.span.in_scope(|| trace!(max, "the path carries less than it said"));
                 shared.handle_path(now, path, PathEvent::Changed { payload_max: max });
                 shared.handle_path(now, path, PathEvent::Refused);
                 shared.handle_path(now, path, PathEvent::Writable);
@@ -258,9 +228,8 @@ impl Driver {
         let mut due = at;
         match phase {
             Phase::Unconfirmed => {
-                if let Origin::Connect { held: Some(held), .. } = &entry.origin {
-                    due = due.into_iter().chain([held.until]).min();
-                }
+                let held = entry.legs.iter().filter_map(|leg| leg.held).map(|held| held.until);
+                due = due.into_iter().chain(held).min();
             }
             Phase::Confirmed => {
                 self.note_foreign_ids(id);
@@ -290,7 +259,7 @@ impl Driver {
         }
     }
 
-    /// Forgets a connection; its path is closed unless another connection uses it.
+    /// Forgets a connection; its paths are closed unless another connection uses them.
     fn remove(&mut self, now: Instant, id: ConnId) {
         let Some(entry) = self.entries.remove(&id) else { return };
         self.schedule.remove(id);
@@ -298,10 +267,9 @@ impl Driver {
         if entry.is_unconfirmed {
             self.count_unconfirmed(-1);
         }
-        for path in entry.older_paths.iter().copied().chain([entry.path]) {
-            if self.leave_route(path, id) == paths::Users::None {
-                self.carrier.close(now, path);
-            }
+        self.lost_connections.remove(entry.lost_at, id);
+        for leg in &entry.legs {
+            self.leave_path(now, leg.path, id);
         }
         entry.shared.fail(driver_ended());
         self.control.release();

@@ -6,19 +6,23 @@ use ap2ap_stream::{Acceptor, BridgeIdentity, Credentials, ErrorCode};
 use carrier::{Carrier, PeerId};
 use tracing::{Instrument, Span};
 
+use crate::carrier_id::CarrierId;
 use crate::clock;
 use crate::config::EndpointConfig;
 use crate::connection::Connection;
 use crate::control::{Connect, Control, Orders};
-use crate::driver::Driver;
-use crate::error::{ConnectError, ConnectionError};
+use crate::driver::{Carried, Driver, Tenacity};
+use crate::error::{AddCarrierError, ConnectError, ConnectionError};
 use crate::shared::Shared;
 
-/// One carrier and all connections over it, driven by one task. Clones are the same endpoint. What
+/// Carriers and all connections over them, driven by one task. Clones are the same endpoint. What
 /// is logged about it stands in the span in which it was made.
 ///
+/// Most have one carrier and end with it. Those that are made [without](Self::client_of_many) are given carriers
+/// [as they come](Self::add_carrier), and their connections may use any of them.
+///
 /// When the last clone is gone, connections that somebody holds live on; with the last of them the
-/// task ends and the carrier is dropped.
+/// task ends and the carriers are dropped.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     handle: Arc<Handle>,
@@ -43,7 +47,17 @@ impl Endpoint {
     /// If it is called outside a tokio runtime with time enabled.
     #[must_use]
     pub fn client(carrier: impl Carrier + 'static, config: impl Into<EndpointConfig>) -> Self {
-        Self::spawn(carrier, config.into(), None)
+        let endpoint = Self::spawn(Carried::ByOne, config.into(), None);
+        endpoint.begin_with(Box::new(carrier))
+    }
+
+    /// The same, without any carrier yet; it ends when it is shut down, or with its last handle.
+    ///
+    /// # Panics
+    /// As [`client`](Self::client).
+    #[must_use]
+    pub fn client_of_many(config: impl Into<EndpointConfig>) -> Self {
+        Self::spawn(Carried::ByMany, config.into(), None)
     }
 
     /// An endpoint that takes connections from clients that know the public key, if they may come.
@@ -60,25 +74,63 @@ impl Endpoint {
     ) -> Self {
         let config = config.into();
         let acceptor = Acceptor::new(identity, config.connection.clone(), seed());
-        Self::spawn(carrier, config, Some(acceptor))
+        let endpoint = Self::spawn(Carried::ByOne, config, Some(acceptor));
+        endpoint.begin_with(Box::new(carrier))
     }
 
-    fn spawn(
-        carrier: impl Carrier + 'static,
-        config: EndpointConfig,
-        acceptor: Option<Acceptor>,
-    ) -> Self {
+    /// The same, without any carrier yet: a client's paths may come over all that it is given.
+    ///
+    /// # Panics
+    /// As [`bridge`](Self::bridge).
+    #[must_use]
+    pub fn bridge_of_many(identity: BridgeIdentity, config: impl Into<EndpointConfig>) -> Self {
+        let config = config.into();
+        let acceptor = Acceptor::new(identity, config.connection.clone(), seed());
+        Self::spawn(Carried::ByMany, config, Some(acceptor))
+    }
+
+    fn spawn(carried: Carried, config: EndpointConfig, acceptor: Option<Acceptor>) -> Self {
         let role = if acceptor.is_some() { Role::Bridge } else { Role::Client };
         let control = Arc::new(Control::new(config, Span::current()));
-        let driver = Driver::new(Box::new(carrier), acceptor, Arc::clone(&control));
+        let driver = Driver::new(carried, acceptor, Arc::clone(&control));
         tokio::spawn(driver.in_current_span());
         Self { handle: Arc::new(Handle { control, role }) }
+    }
+
+    fn begin_with(self, carrier: Box<dyn Carrier>) -> Self {
+        let first = self.handle.control.add_carrier(carrier);
+        debug_assert_eq!(first, Ok(CarrierId::FIRST));
+        self
+    }
+
+    /// One more carrier, to open paths over and, at a bridge, to be reached through.
+    ///
+    /// # Errors
+    /// [`AddCarrierError`] if there are too many, or the endpoint has ended.
+    pub fn add_carrier(
+        &self,
+        carrier: impl Carrier + 'static,
+    ) -> Result<CarrierId, AddCarrierError> {
+        self.handle.control.add_carrier(Box::new(carrier))
+    }
+
+    /// Waits until a carrier has ended, or the endpoint, and says why.
+    pub async fn carrier_ended(&self, carrier: CarrierId) -> ConnectionError {
+        let control = &self.handle.control;
+        loop {
+            let gone = control.carrier_gone.notified();
+            if let Some(why) = control.carrier_end(carrier) {
+                return why;
+            }
+            gone.await;
+        }
     }
 
     /// Connects to the bridge that `peer` names and whose key is in `credentials`; a
     /// [`PublicKey`](crate::PublicKey) will do where the bridge does not ask who comes. It returns at
     /// once; see [`Connection::ready`]. What is written before the path is open rides in the first
-    /// message.
+    /// message. The path is opened over the [first carrier](CarrierId::FIRST), and the connection ends with its last
+    /// path.
     ///
     /// # Errors
     /// [`ConnectError`] if no connection can even begin.
@@ -90,6 +142,35 @@ impl Endpoint {
         peer: PeerId,
         credentials: impl Into<Credentials>,
     ) -> Result<Connection, ConnectError> {
+        self.begin(credentials.into(), Some(peer), Tenacity::EndsWithPath)
+    }
+
+    /// A connection to the bridge whose key is in `credentials`, without any path yet: give it some by
+    /// [`Connection::open_path`]. It outlives them all, for as long as [`Config::idle_timeout`] and
+    /// [`Config::answer_timeout`] say, and before it is up for [`Config::handshake_timeout`].
+    ///
+    /// [`Config::idle_timeout`]: crate::Config::idle_timeout
+    /// [`Config::answer_timeout`]: crate::Config::answer_timeout
+    /// [`Config::handshake_timeout`]: crate::Config::handshake_timeout
+    ///
+    /// # Errors
+    /// [`ConnectError`] if no connection can even begin.
+    ///
+    /// # Panics
+    /// If the system has no random source.
+    pub fn connect_later(
+        &self,
+        credentials: impl Into<Credentials>,
+    ) -> Result<Connection, ConnectError> {
+        self.begin(credentials.into(), None, Tenacity::OutlivesPaths)
+    }
+
+    fn begin(
+        &self,
+        credentials: Credentials,
+        peer: Option<PeerId>,
+        tenacity: Tenacity,
+    ) -> Result<Connection, ConnectError> {
         let control = &self.handle.control;
         control.admit()?;
         let config = control.config.connection.clone();
@@ -97,8 +178,13 @@ impl Endpoint {
         let core = ap2ap_stream::Connection::connect(credentials, config, seed(), wall, now);
         let (id, bell) = (control.next_id(), Arc::clone(&control.bell));
         let shared = Arc::new(Shared::new(id, core, bell, &control.span));
-        control.connect(Connect { shared: Arc::clone(&shared), peer });
-        Ok(Connection::new(shared))
+        let connection = Connection::new(Arc::clone(&shared));
+        if let Some(peer) = peer {
+            let opened = connection.open_path(CarrierId::FIRST, peer);
+            debug_assert!(opened.is_ok(), "it is the connection's first path");
+        }
+        control.connect(Connect { shared, tenacity });
+        Ok(connection)
     }
 
     /// The next connection that a client made; `None` when there will be none any more, and on a
@@ -150,8 +236,7 @@ impl Endpoint {
         }
     }
 
-    /// Waits until the endpoint has ended and says why: its carrier is lost, or it was shut down.
-    /// An endpoint does not outlive its carrier; make another one over a new carrier.
+    /// Waits until the endpoint has ended and says why: it was shut down, or its one carrier is lost.
     pub async fn ended(&self) -> ConnectionError {
         let control = &self.handle.control;
         loop {

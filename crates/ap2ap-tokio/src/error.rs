@@ -20,7 +20,37 @@ pub enum ConnectError {
     Ended,
 }
 
-/// Why a connection ended, or never came to be.
+/// Why an endpoint takes no further carrier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddCarrierError {
+    /// It has as many as it takes.
+    #[error("an endpoint has at most {max} carriers at once")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// It was shut down, or nobody holds it.
+    #[error("the endpoint has ended")]
+    Ended,
+}
+
+/// Why a connection is not even asked for a path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenPathError {
+    /// As many are known as may be; those that are over count until they are closed.
+    #[error("a connection knows at most {max} paths: close one first")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+    /// The connection is over.
+    #[error("the connection is over")]
+    Connection(#[source] ConnectionError),
+}
+
+/// Why a connection or one of its paths ended, or never came to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
@@ -38,10 +68,12 @@ pub enum ConnectionError {
          whose keys it knows, or no bridge is there"
     )]
     Unanswered,
-    /// The other side or the overlay closed the path. A connection does not outlive its path in
-    /// this version of the protocol: connect again.
+    /// The other side or the overlay closed the path, and the connection had no other.
     #[error("the path to the peer was closed; connect again")]
     PathClosed,
+    /// It had no path for longer than others that have none, and there were too many of those.
+    #[error("it had no path left, and too many connections waited for one")]
+    Crowded,
     /// The way to the overlay itself broke.
     #[error("the carrier is lost: {why}")]
     CarrierLost {
@@ -58,6 +90,16 @@ pub enum ConnectionError {
     /// The protocol ended it: this side, the peer, silence, or a broken rule.
     #[error(transparent)]
     Closed(CloseReason),
+}
+
+/// Why a connection ends whose driver is gone.
+pub(crate) fn driver_ended() -> ConnectionError {
+    ConnectionError::CarrierLost { why: "the endpoint has ended".to_owned() }
+}
+
+/// Why no path opens on a carrier that has ended.
+pub(crate) fn carrier_gone() -> ConnectionError {
+    ConnectionError::CarrierLost { why: "it has ended before".to_owned() }
 }
 
 impl From<CloseReason> for ConnectionError {

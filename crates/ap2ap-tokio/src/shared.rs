@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use ap2ap_stream::{
     CloseReason, Connection, ErrorCode, Event, Output, PathEvent, PathId, StreamId, Ticket,
 };
+use carrier::Route;
 use tokio::sync::Notify;
 use tracing::{Span, debug, error_span};
 
 use crate::bell::{Bell, ConnId};
 use crate::config::{DRAIN_MAX, DRAIN_MIN, LINGER_MAX};
 use crate::error::ConnectionError;
+use crate::paths::{PathBook, PathKey, PathOrder};
 
 /// What a connection or stream says that nobody holds any more.
 pub(crate) const ABANDONED: ErrorCode = ErrorCode(0);
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     bell: Arc<Bell>,
     /// The connection is up or over, or a probe went out or was answered.
     pub(crate) news: Notify,
+    /// A path opened, ended, or its peer began or ceased to answer.
+    pub(crate) path_news: Notify,
     /// The peer opened a stream, or the connection is over.
     pub(crate) opened: Notify,
     /// Unreliable datagrams arrived, or the connection is over.
@@ -46,6 +50,7 @@ pub(crate) struct State {
     /// Streams that the peer opened and nobody took yet. The connection's own limit bounds them.
     pub(crate) arrivals: VecDeque<StreamId>,
     pub(crate) is_connected: bool,
+    pub(crate) paths: PathBook,
     /// As the core had it when it was last asked.
     pub(crate) probes_unanswered: u32,
     /// The newest that the bridge gave and nobody took.
@@ -101,6 +106,7 @@ impl Shared {
             arrivals: VecDeque::new(),
             ticket: None,
             is_connected: false,
+            paths: PathBook::default(),
             probes_unanswered: 0,
             end: None,
             is_used: false,
@@ -114,6 +120,7 @@ impl Shared {
             state: Mutex::new(state),
             bell,
             news: Notify::new(),
+            path_news: Notify::new(),
             opened: Notify::new(),
             datagram: Notify::new(),
             openable: Notify::new(),
@@ -173,6 +180,20 @@ impl Shared {
     pub(crate) fn is_unused(&self) -> bool {
         let state = self.lock();
         state.end.is_some() || state.is_abandoned
+    }
+
+    pub(crate) fn take_path_order(&self) -> Option<PathOrder> {
+        self.lock().paths.take_order()
+    }
+
+    pub(crate) fn path_is_up(&self, now: Instant, key: PathKey, route: Route) {
+        self.lock().paths.is_up(now, key, route);
+        self.path_news.notify_waiters();
+    }
+
+    pub(crate) fn end_path(&self, now: Instant, key: PathKey, why: ConnectionError) {
+        self.lock().paths.is_over(now, key, why);
+        self.path_news.notify_waiters();
     }
 
     pub(crate) fn handle_path(&self, now: Instant, path: PathId, event: PathEvent) {
@@ -240,9 +261,15 @@ impl Shared {
     /// Tells those who watch the peer's silence that it went on or is over.
     fn note_probes(&self, mut state: MutexGuard<'_, State>) {
         let probes = state.core.probes_unanswered();
-        if mem::replace(&mut state.probes_unanswered, probes) != probes {
-            drop(state);
+        let all_differ = mem::replace(&mut state.probes_unanswered, probes) != probes;
+        let State { paths, core, .. } = &mut *state;
+        let one_differs = paths.note_signs(core);
+        drop(state);
+        if all_differ {
             self.news.notify_waiters();
+        }
+        if one_differs {
+            self.path_news.notify_waiters();
         }
     }
 
@@ -307,6 +334,7 @@ impl Shared {
         drop(state);
         readers.into_values().chain(writers.into_values()).for_each(Waker::wake);
         self.news.notify_waiters();
+        self.path_news.notify_waiters();
         self.opened.notify_waiters();
         self.openable.notify_waiters();
         self.datagram.notify_waiters();

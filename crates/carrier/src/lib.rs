@@ -20,9 +20,15 @@ pub use peer::{PEER_LEN_MAX, ParsePeerError, PeerId};
 
 /// One way to a peer: an AP2AP stream, a UDP peer address, a TURN channel.
 ///
-/// The number is chosen by the carrier that made the path and is never used twice by it.
+/// The number is chosen by the carrier that made the path, below [`CarrierPath::END`], and is never used twice
+/// by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CarrierPath(pub u64);
+
+impl CarrierPath {
+    /// No path has this number or a higher one: what owns several carriers needs room beside it.
+    pub const END: u64 = 1 << 40;
+}
 
 /// An overlay that carries datagrams between two logins.
 ///

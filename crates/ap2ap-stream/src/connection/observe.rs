@@ -4,7 +4,7 @@ use super::Connection;
 use crate::id::PathId;
 use crate::num;
 use crate::path_memory::PathMemory;
-use crate::stats::{PathStats, Stats};
+use crate::stats::{PathSigns, PathStats, Stats};
 
 impl Connection {
     /// Streams that are open on at least one side.
@@ -18,6 +18,11 @@ impl Connection {
     #[must_use]
     pub fn probes_unanswered(&self) -> u32 {
         self.paths.list.iter().map(|path| path.probing.count).min().unwrap_or(0)
+    }
+
+    /// The paths in use, and whether anybody answers on each.
+    pub fn path_signs(&self) -> impl Iterator<Item = (PathId, PathSigns)> {
+        self.paths.list.iter().map(|path| (path.id, path.signs()))
     }
 
     /// Counters and estimates.

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ap2ap_stream::{Acceptor, PathId};
-use carrier::CarrierPath;
+use carrier::{CarrierPath, PeerId};
 use tracing::{debug, debug_span, trace};
 
+use super::entry::{Entry, Origin};
+use super::moves::Arrival;
 use super::paths::Route;
 use super::strangers::Strangers;
-use super::{Driver, Entry, Origin};
+use super::{Driver, Tenacity};
 use crate::bell::ConnId;
+use crate::carrier_id::CarrierId;
 use crate::clock;
 use crate::config::UNCONFIRMED_MAX;
 use crate::connection::Connection;
@@ -45,16 +48,16 @@ impl Bridge {
 }
 
 impl Driver {
-    pub(super) fn handle_incoming(&mut self, now: Instant, path: CarrierPath) {
+    pub(super) fn handle_incoming(&mut self, now: Instant, path: CarrierPath, peer: PeerId) {
         let Some(bridge) = self.bridge.as_mut().filter(|_| self.orders == Orders::Serve) else {
-            self.carrier.reject(now, path);
+            self.carriers.reject(now, path);
             return;
         };
-        if let Some(evicted) = bridge.strangers.insert(now, path) {
+        if let Some(evicted) = bridge.strangers.insert(now, path, peer) {
             trace!(path = evicted.0, "a stranger's path closed, too many");
-            self.carrier.close(now, evicted);
+            self.carriers.close(now, evicted);
         }
-        self.carrier.accept(now, path);
+        self.carriers.accept(now, path);
     }
 
     /// Takes a datagram that no connection of its path knows: it may be a client's first message.
@@ -65,10 +68,11 @@ impl Driver {
         let Some(bridge) = self.bridge.as_mut().filter(|_| self.orders == Orders::Serve) else {
             return;
         };
-        let stranger = bridge.strangers.payload_max(path);
+        let (stranger, peer) = bridge.strangers.known(path).unzip();
         let Some(payload_max) = route.map(|route| route.payload_max).or(stranger) else { return };
+        let arrival = Arrival { path, payload_max, peer };
         let owner = datagram.first_chunk().and_then(|first| bridge.owners.get(first)).copied();
-        if owner.is_some_and(|owner| self.move_in(now, (path, payload_max), owner, datagram)) {
+        if owner.is_some_and(|owner| self.move_in(now, &arrival, owner, datagram)) {
             return;
         }
         let Some(bridge) = self.bridge.as_mut() else { return };
@@ -101,7 +105,7 @@ impl Driver {
         }
         let (id, bell) = (self.control.next_id(), Arc::clone(&self.control.bell));
         let shared = Arc::new(Shared::new(id, core, bell, &self.control.span));
-        self.take_in(now, (path, payload_max), shared, first);
+        self.take_in(now, arrival, shared, first);
     }
 
     /// A connection's peer has shown that it has the keys.
@@ -110,12 +114,21 @@ impl Driver {
             return;
         };
         entry.is_unconfirmed = false;
-        let (path, span) = (entry.path, entry.span.clone());
+        let span = entry.shared.span.clone();
+        let paths: Vec<CarrierPath> = entry.legs.iter().map(|leg| leg.path).collect();
         self.count_unconfirmed(-1);
-        let Some(route) = self.routes.get(&path).copied() else { return };
-        if route.challenger == Some(id) {
+        for path in paths {
+            let Some(route) = self.routes.get_mut(&path) else { continue };
+            if route.challenger != Some(id) {
+                continue;
+            }
             span.in_scope(|| debug!("a newer connection takes over its path"));
-            self.fail(now, route.incumbent, ConnectionError::Replaced);
+            let older = std::mem::replace(&mut route.incumbent, id);
+            route.challenger = Some(older);
+            let tenacity = self.entries.get(&older).map(|entry| entry.tenacity);
+            if tenacity != Some(Tenacity::OutlivesPaths) {
+                self.fail(now, older, ConnectionError::Replaced);
+            }
         }
     }
 
@@ -138,18 +151,24 @@ impl Driver {
         }
     }
 
+    pub(super) fn forget_strangers_of(&mut self, carrier: CarrierId) {
+        if let Some(bridge) = &mut self.bridge {
+            bridge.strangers.remove_all_of(carrier);
+        }
+    }
+
     pub(super) fn expire_strangers(&mut self, now: Instant) {
         let Some(bridge) = &mut self.bridge else { return };
         while let Some(path) = bridge.strangers.take_expired(now) {
             trace!(path = path.0, "a stranger's path closed, its time is over");
-            self.carrier.close(now, path);
+            self.carriers.close(now, path);
         }
     }
 
     pub(super) fn dismiss_strangers(&mut self, now: Instant) {
         let Some(bridge) = &mut self.bridge else { return };
         while let Some(path) = bridge.strangers.take_any() {
-            self.carrier.close(now, path);
+            self.carriers.close(now, path);
         }
     }
 
@@ -161,13 +180,8 @@ impl Driver {
     }
 
     /// Makes room on the path for a new connection and hands it to whoever accepts.
-    fn take_in(
-        &mut self,
-        now: Instant,
-        (path, payload_max): (CarrierPath, usize),
-        shared: Arc<Shared>,
-        first: u64,
-    ) {
+    fn take_in(&mut self, now: Instant, arrival: Arrival, shared: Arc<Shared>, first: u64) {
+        let Arrival { path, payload_max, peer } = arrival;
         let id = shared.id;
         self.forget_stranger(path);
         if let Some(older) = self.routes.get(&path).and_then(|route| route.challenger) {
@@ -178,7 +192,13 @@ impl Driver {
             challenger: None,
             payload_max,
         });
-        let entry = Entry::new(Arc::clone(&shared), path, Origin::Accept { first });
+        let tenacity = match self.control.config.lost_max {
+            0 => Tenacity::EndsWithPath,
+            _ => Tenacity::OutlivesPaths,
+        };
+        let mut entry = Entry::new(Arc::clone(&shared), Origin::Accept { first }, tenacity);
+        let key = shared.lock().paths.join(now, path, peer);
+        entry.add_leg(path, key, (None, None));
         self.entries.insert(id, entry);
         self.count_unconfirmed(1);
         self.schedule.add(id);

@@ -1,15 +1,23 @@
-//! A client that comes over another path than before: its address changed, or it has a second one.
+//! Paths that join a connection, move with it, and leave it.
 
 use std::time::Instant;
 
 use ap2ap_stream::{PathEvent, PathId};
-use carrier::CarrierPath;
-use tracing::{debug, error_span};
+use carrier::{CarrierPath, PeerId};
+use tracing::debug;
 
-use super::paths::{Route, Users};
-use super::{Driver, Entry};
+use super::Driver;
+use super::paths::Route;
 use crate::bell::ConnId;
 use crate::error::ConnectionError;
+
+/// A path that came to a bridge, and what is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct Arrival {
+    pub(super) path: CarrierPath,
+    pub(super) payload_max: usize,
+    pub(super) peer: Option<PeerId>,
+}
 
 impl Driver {
     /// Hands a datagram over that came by a path which is not its connection's, as it begins. True:
@@ -17,38 +25,43 @@ impl Driver {
     pub(super) fn move_in(
         &mut self,
         now: Instant,
-        (path, payload_max): (CarrierPath, usize),
+        arrival: &Arrival,
         id: ConnId,
         datagram: &[u8],
     ) -> bool {
+        let Arrival { path, payload_max, peer } = arrival.clone();
         if self.routes.contains_key(&path) {
             // Somebody else's: who wants it must show a first message.
             return false;
         }
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         let on = (PathId(path.0), payload_max);
-        if !entry.span.in_scope(|| entry.shared.handle_elsewhere(now, on, datagram)) {
+        let span = entry.shared.span.clone();
+        if !span.in_scope(|| entry.shared.handle_elsewhere(now, on, datagram)) {
             return false;
         }
-        entry.span.in_scope(|| debug!(to = path.0, "the client comes over another path"));
-        entry.older_paths.push(std::mem::replace(&mut entry.path, path));
-        entry.span = error_span!(parent: &entry.shared.span, "path", id = path.0);
+        span.in_scope(|| debug!("the client comes over another path"));
+        let key = entry.shared.lock().paths.join(now, path, peer);
+        self.is_found(id);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.add_leg(path, key, (None, None));
+        }
         self.routes.insert(path, Route { incumbent: id, challenger: None, payload_max });
         self.forget_stranger(path);
         self.schedule.wake(id);
         true
     }
 
-    /// A connection has no use for a path any more. The last one it keeps: it may be told of another
-    /// that it moves to.
+    /// A connection has no use for a path any more. One that ends with its last path keeps that: it may be told of
+    /// another that it moves to.
     pub(super) fn give_path_up(&mut self, now: Instant, id: ConnId, path: CarrierPath) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if entry.forget_path(path) && self.leave_route(path, id) == Users::None {
-            self.carrier.close(now, path);
+        let Some(entry) = self.entries.get(&id) else { return };
+        if entry.legs.len() > 1 || entry.tenacity == super::Tenacity::OutlivesPaths {
+            self.drop_leg(now, id, path, ConnectionError::PathClosed);
         }
     }
 
-    /// A connection's path is gone, and the connection with it, unless it has another one.
+    /// A connection's path is gone, and perhaps the connection with it.
     pub(super) fn lose_path(
         &mut self,
         now: Instant,
@@ -56,15 +69,25 @@ impl Driver {
         path: CarrierPath,
         why: ConnectionError,
     ) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if !entry.forget_path(path) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        if entry.legs.len() == 1 && entry.tenacity == super::Tenacity::EndsWithPath {
             self.fail(now, id, why);
             return;
         }
         entry.shared.handle_path(now, PathId(path.0), PathEvent::Removed);
         self.schedule.wake(id);
-        if self.leave_route(path, id) == Users::None {
-            self.carrier.close(now, path);
+        self.drop_leg(now, id, path, why);
+    }
+
+    /// A connection does not use a path any more, which is closed unless another one does.
+    fn drop_leg(&mut self, now: Instant, id: ConnId, path: CarrierPath, why: ConnectionError) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(leg) = entry.remove_leg(path) else { return };
+        entry.shared.end_path(now, leg.key, why.clone());
+        let is_last = entry.legs.is_empty();
+        self.leave_path(now, path, id);
+        if is_last {
+            self.lose_last_path(now, id, why);
         }
     }
 
@@ -85,21 +108,5 @@ impl Driver {
                 bridge.owners.remove(old);
             }
         }
-    }
-}
-
-impl Entry {
-    /// Leaves a path out, if another one remains.
-    fn forget_path(&mut self, path: CarrierPath) -> bool {
-        if let Some(index) = self.older_paths.iter().position(|older| *older == path) {
-            self.older_paths.remove(index);
-            return true;
-        }
-        if self.path != path {
-            return false;
-        }
-        let Some(older) = self.older_paths.pop() else { return false };
-        self.path = older;
-        true
     }
 }

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's helpers may panic")]
 
 mod datagrams;
+mod gate;
 mod hostile;
 mod lifecycle;
 mod moves;
+mod paths;
 mod silence;
 mod support;
 mod transfer;

@@ -1,68 +1,28 @@
 //! A peer that is silent: it is noticed, and a second connection beside the first gets through.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
-use std::time::Instant;
-
 use ap2ap_tokio::{Config, ConnectionError, Endpoint, EndpointConfig};
-use carrier::{Carrier, CarrierEvent, CarrierPath, MemoryCarrier, OpenError, PeerId, SendError};
+use carrier::MemoryCarrier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::gate::Gate;
 use crate::support::{Pair, identity, memory_peer, secret, stream, udp, udp_peer, within};
 
 /// So many unanswered probes, and a second connection may share the path.
 const SILENT: u32 = 8;
 
-const ALL: u8 = 0;
-const NOTHING: u8 = 1;
-
-/// A carrier that sends everything or nothing.
-struct Gated<C> {
-    inner: C,
-    lets_through: Arc<AtomicU8>,
-}
-
-impl<C: Carrier> Carrier for Gated<C> {
-    fn open(&mut self, now: Instant, peer: &PeerId) -> Result<CarrierPath, OpenError> {
-        self.inner.open(now, peer)
-    }
-    fn accept(&mut self, now: Instant, path: CarrierPath) {
-        self.inner.accept(now, path);
-    }
-    fn reject(&mut self, now: Instant, path: CarrierPath) {
-        self.inner.reject(now, path);
-    }
-    fn close(&mut self, now: Instant, path: CarrierPath) {
-        self.inner.close(now, path);
-    }
-    fn try_send(
-        &mut self,
-        now: Instant,
-        path: CarrierPath,
-        datagram: &[u8],
-    ) -> Result<(), SendError> {
-        let goes = self.lets_through.load(Ordering::Relaxed) == ALL;
-        if goes { self.inner.try_send(now, path, datagram) } else { Ok(()) }
-    }
-    fn poll(&mut self, cx: &mut Context<'_>, now: Instant, buf: &mut [u8]) -> Poll<CarrierEvent> {
-        self.inner.poll(cx, now, buf)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_silence_is_noticed_and_so_is_its_end() {
     let (here, there) = MemoryCarrier::pair();
-    let lets_through = Arc::new(AtomicU8::new(ALL));
-    let there = Gated { inner: there, lets_through: Arc::clone(&lets_through) };
+    let gate = Gate::default();
+    let there = gate.around(there);
     let pair = Pair::over(here, there, memory_peer(), &Config::default());
     let (client, bridge) = pair.connected().await;
     let (mut here, mut there) = stream(&client, &bridge).await;
     within(client.answered()).await;
-    lets_through.store(NOTHING, Ordering::Relaxed);
+    gate.shut();
     here.write_all(b"?").await.unwrap();
     within(client.unanswered(4)).await;
-    lets_through.store(ALL, Ordering::Relaxed);
+    gate.open();
     within(client.answered()).await;
     assert_eq!(within(there.read_u8()).await.unwrap(), b'?');
 }
@@ -117,8 +77,8 @@ async fn a_bridge_that_forgot_everything_is_reached_over_the_same_path() {
 async fn a_connection_that_answers_after_all_stays() {
     let carrier = udp(0);
     let peer = udp_peer(carrier.local_addr());
-    let lets_through = Arc::new(AtomicU8::new(ALL));
-    let carrier = Gated { inner: carrier, lets_through: Arc::clone(&lets_through) };
+    let gate = Gate::default();
+    let carrier = gate.around(carrier);
     // The bridge takes no second connection, so that only the first one can answer.
     let mut only_one = EndpointConfig::default();
     only_one.connections_max = 1;
@@ -127,11 +87,11 @@ async fn a_connection_that_answers_after_all_stays() {
     let pair = Pair { client, bridge, peer, key: secret().public() };
     let (old, bridge) = pair.connected().await;
     let (mut here, mut there) = stream(&old, &bridge).await;
-    lets_through.store(NOTHING, Ordering::Relaxed);
+    gate.shut();
     here.write_all(b"?").await.unwrap();
     within(old.unanswered(SILENT)).await;
     let new = pair.connect();
-    lets_through.store(ALL, Ordering::Relaxed);
+    gate.open();
     assert_eq!(within(new.ready()).await, Err(ConnectionError::NotNeeded));
     assert_eq!(within(there.read_u8()).await.unwrap(), b'?');
     assert_eq!((old.close_reason(), bridge.close_reason()), (None, None));
