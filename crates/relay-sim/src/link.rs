@@ -100,10 +100,16 @@ impl Link {
     /// A datagram enters at `now`, which is not before any earlier `now`. A link that holds 32 MiB
     /// drops it as a full queue would.
     pub fn push(&mut self, now: Instant, octets: &[u8]) {
+        self.push_tagged(now, 0, octets);
+    }
+
+    /// The same for one of several senders who share this link: [`pop_packet`](Self::pop_packet) yields it with
+    /// its `tag`.
+    pub fn push_tagged(&mut self, now: Instant, tag: u64, octets: &[u8]) {
         if self.timeline.next_at().is_some_and(|at| at <= now) {
             self.settle(now);
         }
-        let packet = Packet::new(now, octets.to_vec());
+        let packet = Packet::new(now, octets.to_vec()).tagged(tag);
         self.entered.count(&packet);
         if self.timeline.is_down(now) {
             self.ledger.outage.count(&packet);

@@ -8,13 +8,22 @@ use std::time::Instant;
 pub struct Packet {
     octets: Vec<u8>,
     at: Instant,
+    tag: u64,
 }
 
 impl Packet {
     /// A datagram that enters an element or link at `at`.
     #[must_use]
     pub const fn new(at: Instant, octets: Vec<u8>) -> Self {
-        Self { octets, at }
+        Self { octets, at, tag: 0 }
+    }
+
+    /// The same datagram with a mark of whoever sends it, by which it is known when it comes out. It
+    /// takes no room on a link.
+    #[must_use]
+    pub const fn tagged(mut self, tag: u64) -> Self {
+        self.tag = tag;
+        self
     }
 
     /// The same datagram, later.
@@ -28,6 +37,12 @@ impl Packet {
     #[must_use]
     pub const fn at(&self) -> Instant {
         self.at
+    }
+
+    /// The mark it was given, 0 if none.
+    #[must_use]
+    pub const fn tag(&self) -> u64 {
+        self.tag
     }
 
     /// The datagram.

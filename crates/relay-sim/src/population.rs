@@ -320,6 +320,9 @@ impl Population {
     /// Arrivals of a class have no memory; those that fall into a quiet hour are left out as they are due.
     fn expect_arrival(&mut self, at: Duration, kind: usize) {
         let Some(class) = self.spec.classes.get(kind) else { return };
+        if class.session == Lifetime::FOR_EVER {
+            return;
+        }
         let addresses = class.share * f64::from(self.spec.relays) * class.addresses_for_each_up();
         if addresses > 0.0 {
             let mean = scaled(class.address_life(), self.mean_of_highest() / addresses);

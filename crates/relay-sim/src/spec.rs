@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chance::scaled;
 use crate::element::{Bottleneck, Delay, Duplicate, Element, Jitter, RandomLoss, Reorder};
 use crate::link::Link;
 
@@ -165,6 +166,21 @@ impl Throttle {
             | Self::WindowPolicer { rate }
             | Self::PausingReader { rate } => Some(rate),
         }
+    }
+
+    /// The same with another rate: this one times `factor`, at least an octet a second.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Self {
+        match &mut self {
+            Self::None => {}
+            Self::Shaper { rate, .. }
+            | Self::Policer { rate, .. }
+            | Self::WindowPolicer { rate }
+            | Self::PausingReader { rate } => {
+                *rate = scaled(Duration::from_secs(*rate), factor).as_secs().max(1);
+            }
+        }
+        self
     }
 }
 

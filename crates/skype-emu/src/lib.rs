@@ -6,12 +6,13 @@ mod server;
 mod socket;
 
 pub use config::{
-    BURST_DEFAULT, ConfigError, Consent, LOGINS_MAX, LinkBetween, LinkConfig, LoginConfig,
-    OverlayConfig, ThrottleKind,
+    BURST_DEFAULT, CensorConfig, ChoiceRule, Class, ConfigError, Consent, EVENTS_MAX, EventConfig,
+    Happening, LOGINS_MAX, LinkBetween, LinkConfig, LoginConfig, Manner, OverlayConfig, Preset,
+    RELAYS_MAX, RelaysConfig, ThrottleKind, WhenGone,
 };
 pub use overlay::{
     APPS_PER_LOGIN_MAX, AttachError, CLIENTS_PER_LOGIN_MAX, ClientId, Output, Overlay,
-    PROTOCOL_MAX, RouteStats, STREAM_IDLE, STREAMS_PER_APP_MAX,
+    PROTOCOL_MAX, RelayStats, RouteStats, STREAM_IDLE, STREAMS_PER_APP_MAX, StreamRoute,
 };
 pub use server::{Running, ServeError, serve};
 pub use socket::BindError;

@@ -3,7 +3,11 @@
 mod apps;
 mod commands;
 mod pair;
+mod relays;
+mod script;
 mod timers;
+mod trunk;
+mod ways;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,10 +15,15 @@ use std::time::{Duration, Instant};
 
 use pair::{Pair, PairId, Side};
 use relay_sim::LinkSpec;
+use relay_sim::censor::Censor;
+pub use relays::RelayStats;
+use relays::Relays;
+use script::Script;
 use skype_api::{
     AppName, Command, CommandId, ErrorCode, Line, Message, StreamRef, UserHandle, UserStatus,
 };
 use timers::{Timer, Timers};
+pub use ways::StreamRoute;
 
 use crate::config::{ConfigError, Consent, OverlayConfig};
 
@@ -48,6 +57,16 @@ pub enum Output {
         /// What Skype says.
         line: String,
     },
+    /// This login's Skype is gone: hang up on its programs, and let nobody attach.
+    Quit {
+        /// Whose.
+        login: UserHandle,
+    },
+    /// This login's Skype runs again: let programs attach.
+    Start {
+        /// Whose.
+        login: UserHandle,
+    },
     /// Nothing to do until a line comes in, or until this time.
     Wait(Option<Instant>),
 }
@@ -58,6 +77,9 @@ pub enum AttachError {
     /// Nobody of that name is logged in.
     #[error("there is no such login")]
     UnknownLogin,
+    /// The login's Skype does not run at this time.
+    #[error("this login's Skype does not run")]
+    NotRunning,
     /// There are [`CLIENTS_PER_LOGIN_MAX`] already.
     #[error("too many programs are attached to this login")]
     Full,
@@ -91,24 +113,42 @@ pub struct RouteStats {
 ///  programs --handle_line--> Login { clients, apps { streams } } --poll_output--> programs
 ///                                             |
 ///                          Pair { Half, Half }: one stream, both its ends,
-///                          a relay-sim link in each direction
+///                          a line (a relay-sim link) in each direction
+///                                             |
+///                          Relays: if there are any, the population, and
+///                          one link for each relay in use and direction
 /// ```
 #[derive(Debug)]
 pub struct Overlay {
     logins: BTreeMap<UserHandle, Login>,
     clients: BTreeMap<ClientId, Client>,
     pairs: BTreeMap<PairId, Pair>,
-    routes: Routes,
+    links: Links,
+    relays: Option<Relays>,
+    /// Of each login whose line somebody censors.
+    censors: BTreeMap<UserHandle, Censor>,
+    script: Script,
+    /// When the overlay was made: its relays, censors and events count from here.
+    origin: Instant,
     timers: Timers,
     outbox: VecDeque<(ClientId, String)>,
+    turns: VecDeque<Turn>,
     next_client: u64,
     /// What crossed the links of streams that are gone.
     past: BTreeMap<(UserHandle, UserHandle), RouteStats>,
 }
 
+/// A Skype that went or came back, to be told.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Quit(UserHandle),
+    Start(UserHandle),
+}
+
 /// One login's Skype.
 #[derive(Debug)]
 struct Login {
+    is_running: bool,
     consent: Consent,
     consent_delay: Duration,
     status: UserStatus,
@@ -141,9 +181,9 @@ struct Caller<'a> {
     id: Option<CommandId<'a>>,
 }
 
-/// What links are like, and which comes next.
+/// What lines are like, and which comes next.
 #[derive(Debug)]
-struct Routes {
+struct Links {
     default: LinkSpec,
     /// The lesser handle stands first.
     between: BTreeMap<(UserHandle, UserHandle), LinkSpec>,
@@ -152,11 +192,11 @@ struct Routes {
 }
 
 impl Overlay {
-    /// An overlay where everybody is on line and no program is attached.
+    /// An overlay where everybody is on line and no program is attached. Its time begins at `now`.
     ///
     /// # Errors
     /// [`ConfigError`] when a value cannot be.
-    pub fn new(config: &OverlayConfig) -> Result<Self, ConfigError> {
+    pub fn new(now: Instant, config: &OverlayConfig) -> Result<Self, ConfigError> {
         config.check()?;
         let mut logins = BTreeMap::new();
         for login in &config.logins {
@@ -164,6 +204,7 @@ impl Overlay {
             logins.insert(
                 name,
                 Login {
+                    is_running: true,
                     consent: login.consent,
                     consent_delay: Duration::from_millis(login.consent_ms),
                     status: UserStatus::Online,
@@ -178,16 +219,25 @@ impl Overlay {
             between.insert((one.min(other), one.max(other)), link.link.over(config.link).spec());
         }
         let default = config.link.spec();
-        Ok(Self {
+        let all: BTreeSet<UserHandle> = logins.keys().copied().collect();
+        let relays = config.relays.map(|relays| Relays::new(relays, config.seed, now, &all));
+        let mut overlay = Self {
             logins,
             clients: BTreeMap::new(),
             pairs: BTreeMap::new(),
-            routes: Routes { default, between, seed: config.seed, next_pair: 0 },
+            links: Links { default, between, seed: config.seed, next_pair: 0 },
+            relays,
+            censors: script::censors(config, &all),
+            script: Script::new(config, &all),
+            origin: now,
             timers: Timers::default(),
             outbox: VecDeque::new(),
+            turns: VecDeque::new(),
             next_client: 0,
             past: BTreeMap::new(),
-        })
+        };
+        overlay.expect_all(&config.events);
+        Ok(overlay)
     }
 
     /// A program reached a login's attach point.
@@ -196,6 +246,9 @@ impl Overlay {
     /// [`AttachError`] when it cannot be served.
     pub fn attach(&mut self, login: UserHandle) -> Result<ClientId, AttachError> {
         let skype = self.logins.get_mut(&login).ok_or(AttachError::UnknownLogin)?;
+        if !skype.is_running {
+            return Err(AttachError::NotRunning);
+        }
         if skype.clients.len() >= CLIENTS_PER_LOGIN_MAX {
             return Err(AttachError::Full);
         }
@@ -238,6 +291,11 @@ impl Overlay {
     /// Does what is due and says the next step.
     pub fn poll_output(&mut self, now: Instant) -> Output {
         loop {
+            match self.turns.pop_front() {
+                Some(Turn::Quit(login)) => return Output::Quit { login },
+                Some(Turn::Start(login)) => return Output::Start { login },
+                None => {}
+            }
             if let Some((client, line)) = self.outbox.pop_front() {
                 return Output::Send { client, line };
             }
@@ -264,7 +322,17 @@ impl Overlay {
             Timer::Connected { login, app, user } => self.connected(now, login, app, user),
             Timer::HungUp { pair, side } => self.close(pair, side),
             Timer::Pair(pair) => self.serve_pair(now, pair),
+            Timer::Trunk(key) => self.serve_trunk(now, key),
+            Timer::Relay(pair) => self.give_relay(now, pair),
+            Timer::Relays => self.change_relays(now),
+            Timer::Sweep(login) => self.sweep(now, login),
+            Timer::Cue(cue) => self.play(now, cue),
         }
+    }
+
+    /// Time since the overlay was made.
+    fn at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.origin)
     }
 
     /// The direct answer to a command: to its program alone, under its id.
@@ -285,7 +353,13 @@ impl Overlay {
     }
 }
 
-impl Routes {
+impl Login {
+    const fn is_on_line(&self) -> bool {
+        !matches!(self.status, UserStatus::Offline | UserStatus::LoggedOut)
+    }
+}
+
+impl Links {
     fn spec(&self, one: UserHandle, other: UserHandle) -> &LinkSpec {
         self.between.get(&(one.min(other), one.max(other))).unwrap_or(&self.default)
     }

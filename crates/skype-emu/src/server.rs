@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -12,10 +13,10 @@ use skype_api::attach::unix::UnixAttach;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, trace};
+use tracing::{debug, trace, warn};
 
 use crate::config::{ConfigError, OverlayConfig};
-use crate::overlay::{ClientId, Output, Overlay, RouteStats};
+use crate::overlay::{ClientId, Output, Overlay, RelayStats, RouteStats, StreamRoute};
 use crate::socket::{AttachPoint, BindError};
 
 /// What may wait for a program that does not read; beyond it the program is dropped.
@@ -59,16 +60,19 @@ pub enum ServeError {
 /// # Errors
 /// [`ServeError`] when the configuration or a socket is at fault; no socket is left behind.
 pub async fn serve(config: &OverlayConfig) -> Result<Running, ServeError> {
-    let overlay = Arc::new(Mutex::new(Overlay::new(config)?));
+    let overlay = Arc::new(Mutex::new(Overlay::new(clock(), config)?));
     let mut points = BTreeMap::new();
+    let mut sockets = BTreeMap::new();
     for login in &config.logins {
         let name = login.name.parse().expect("Overlay::new checked it");
         points.insert(name, AttachPoint::bind(&login.socket).await?);
+        sockets.insert(name, login.socket.clone());
     }
     let stop = CancellationToken::new();
     let mut server = Server {
         overlay: Arc::clone(&overlay),
         points,
+        sockets,
         clients: BTreeMap::new(),
         sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
     };
@@ -95,6 +99,18 @@ impl Running {
     pub fn stats(&self) -> Vec<RouteStats> {
         lock(&self.overlay).stats()
     }
+
+    /// What the relays did so far; nothing where there are none.
+    #[must_use]
+    pub fn relay_stats(&self) -> RelayStats {
+        lock(&self.overlay).relay_stats()
+    }
+
+    /// Where each stream goes at this moment.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamRoute> {
+        lock(&self.overlay).streams()
+    }
 }
 
 impl Drop for Running {
@@ -107,13 +123,17 @@ impl Drop for Running {
 #[derive(Debug)]
 struct Server {
     overlay: Arc<Mutex<Overlay>>,
+    /// Of the logins whose Skype runs.
     points: BTreeMap<UserHandle, AttachPoint>,
+    /// Where each login's attach point is, or will be.
+    sockets: BTreeMap<UserHandle, PathBuf>,
     clients: BTreeMap<ClientId, Client>,
     sleep: Pin<Box<Sleep>>,
 }
 
 #[derive(Debug)]
 struct Client {
+    login: UserHandle,
     io: UnixAttach,
     /// When the current second of its line budget began.
     second: Instant,
@@ -172,7 +192,8 @@ impl Server {
                 Ok(id) => {
                     debug!(client = ?id, "program attached");
                     let io = UnixAttach::with_write_limit(io, CLIENT_OCTETS_MAX);
-                    self.clients.insert(id, Client { io, second: now, lines: 0, gone: false });
+                    let client = Client { login, io, second: now, lines: 0, gone: false };
+                    self.clients.insert(id, client);
                 }
                 Err(error) => debug!(%error, "program turned away"),
             }
@@ -211,6 +232,12 @@ impl Server {
                         client.gone = true;
                     }
                 }
+                Output::Quit { login } => {
+                    // The socket's file goes with the point.
+                    self.points.remove(&login);
+                    self.clients.retain(|_, client| client.login != login);
+                }
+                Output::Start { login } => offer(&mut self.points, &self.sockets, login),
                 Output::Wait(until) => return until,
             }
         }
@@ -265,6 +292,21 @@ impl Client {
             }
         }
         Heard::More
+    }
+}
+
+/// A Skype that is started again listens where it did.
+fn offer(
+    points: &mut BTreeMap<UserHandle, AttachPoint>,
+    sockets: &BTreeMap<UserHandle, PathBuf>,
+    login: UserHandle,
+) {
+    let Some(path) = sockets.get(&login) else { return };
+    match AttachPoint::rebind(path) {
+        Ok(point) => {
+            points.insert(login, point);
+        }
+        Err(error) => warn!(%error, "a Skype that was to be started again cannot be attached to"),
     }
 }
 

@@ -62,6 +62,15 @@ impl AttachPoint {
         Self::listen(path).map_err(|source| BindError::Io { path: shown(), source })
     }
 
+    /// Listens again where this process did before; somebody else may have come in between.
+    pub(crate) fn rebind(path: &Path) -> Result<Self, BindError> {
+        let shown = || path.display().to_string();
+        match fs::symlink_metadata(path) {
+            Ok(_) => Err(BindError::InUse { path: shown() }),
+            Err(_) => Self::listen(path).map_err(|source| BindError::Io { path: shown(), source }),
+        }
+    }
+
     /// The socket gets its name when it has its mode: nobody else can reach it in between.
     fn listen(path: &Path) -> io::Result<Self> {
         let mut unfinished = OsString::from(path);

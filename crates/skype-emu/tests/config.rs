@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use relay_sim::population::{Lifetime, preset};
 use relay_sim::{Loss, Throttle};
 use skype_emu::{OverlayConfig, ThrottleKind};
 
@@ -81,9 +82,82 @@ fn names_the_key_of_a_value_that_cannot_be() {
 }
 
 #[test]
+fn relays_are_as_the_preset_says_and_as_is_said_beside_it() {
+    let preset = |name: &str| format!("[relays]\npreset = \"{name}\"\n");
+    let population = |rest: &str| {
+        let config = read(rest);
+        config.check().unwrap();
+        config.relays.unwrap().population()
+    };
+    assert_eq!(population("[relays]"), preset::constant());
+    assert_eq!(population(&preset("two-classes")), preset::two_classes());
+    assert_eq!(population(&preset("mixed")), preset::mixed());
+    assert_eq!(population(&preset("diurnal")), preset::diurnal());
+    let at = Duration::from_secs(60);
+    let failure = population(&format!("{}failure_at_s = 60", preset("failure-of-2010")));
+    assert_eq!(failure, preset::failure_of_2010(at));
+    let concentration = population(&preset("concentration-of-2012"));
+    assert_eq!(concentration, preset::concentration_of_2012());
+    let fixed = population("[relays]\ncount = 8\nrate = 3000\nrtt_ms = 200\nlifetime_s = 0");
+    assert_eq!((fixed.relays, fixed.throttles), (8, preset::constant().throttles));
+    assert_eq!(fixed.classes[0].session, Lifetime::FOR_EVER);
+    let brief = population(&format!("{}lifetime_s = 60", preset("two-classes")));
+    assert_eq!((brief.classes[1].session.median, brief.classes[1].session.sigma), (at, 1.5));
+}
+
+#[test]
+fn names_what_is_wrong_with_relays_censors_and_events() {
+    refuses("[relays]\ncount = 0", "relays.count = 0: must be from 1 to 100000");
+    refuses("[relays]\nburst = 1399", "relays.burst");
+    refuses("[relays]\nburst = 4000", "relays.burst has no meaning without relays.rate");
+    refuses("[relays]\nthrottle = \"policer\"", "without relays.rate");
+    refuses("[relays]\nfailure_at_s = 1", "without relays.preset = \"failure-of-2010\"");
+    refuses("[relays]\ngap_ms_min = 5\ngap_ms_max = 4", "relays.gap_ms_min = 5");
+    refuses("[relays]\nlifetime_s = -1", "relays.lifetime_s = -1");
+    refuses(
+        "[censor]\nblock_per_hour = 0.5",
+        "censor.block_per_hour has no meaning without [relays]",
+    );
+    refuses("[relays]\n[censor]\nblock_per_hour = 1.5", "censor.block_per_hour = 1.5");
+    refuses(
+        "[relays]\n[censor]\nblock_per_hour = 0.5\nblock_class = \"hosted\"",
+        "censor.block_class cannot stand beside censor.block_per_hour",
+    );
+    refuses("[censor]\nlogins = [\"eve\"]", "censor.logins names \"eve\"");
+    refuses("[censor]\nloss_burst = 3", "censor.loss_burst has no meaning without censor.loss");
+    let event = |rest: &str| format!("[[event]]\nwhat = {rest}");
+    refuses(&event("\"outage\"\nat_s = -1\nfor_s = 1"), "event[0].at_s = -1");
+    refuses(&event("\"outage\"\nat_s = 1\nfor_s = 0"), "event[0].for_s = 0");
+    refuses(&event("\"outage\"\nat_s = 1\nfor_s = 9\nevery_s = 9"), "event[0].every_s = 9");
+    refuses(&event("\"outage\"\nat_s = 1\nfor_s = 9\nshare = 0.5"), "event[0].share");
+    refuses(
+        &event("\"block\"\nat_s = 1\nfor_s = 9"),
+        "event[0].what has no meaning without [relays]",
+    );
+    refuses(
+        &event("\"skype-dies\"\nat_s = 1\nfor_s = 9\nlogins = [\"eve\"]"),
+        "event[0].logins names \"eve\"",
+    );
+}
+
+#[test]
+fn a_censor_of_bursts_drops_the_share_that_it_was_told() {
+    let drops = read("[censor]\nloss = 0.1\nloss_burst = 4").censor.unwrap().spec().drops;
+    assert!((drops.mean() - 0.1).abs() < 1e-9, "{drops:?}");
+    let Loss::GilbertElliott { bad_to_good, .. } = drops else { panic!("{drops:?}") };
+    assert!((bad_to_good - 0.25).abs() < 1e-9);
+}
+
+#[test]
 fn refuses_keys_it_does_not_know() {
-    for rest in ["[link]\nspeed = 1", "[[link_between]]\nlogins = [\"a\", \"b\"]\nspeed = 1", "[x]"]
-    {
+    for rest in [
+        "[link]\nspeed = 1",
+        "[[link_between]]\nlogins = [\"a\", \"b\"]\nspeed = 1",
+        "[x]",
+        "[relays]\nspeed = 1",
+        "[censor]\nspeed = 1",
+        "[[event]]\nwhat = \"outage\"\nat_s = 1\nfor_s = 1\nspeed = 1",
+    ] {
         let error = toml::from_str::<OverlayConfig>(&format!("{LOGINS}{rest}")).unwrap_err();
         assert!(error.to_string().contains("unknown field"), "{error}");
     }

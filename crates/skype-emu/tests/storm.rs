@@ -56,11 +56,11 @@ impl Storm {
         let link = "[link]\nrate = 4000\nloss = 0.1\nreorder = 0.1\njitter_ms = 20\nrtt_ms = 80\n";
         let config = format!("seed = {seed}\n{}{link}", logins.concat());
         let config: OverlayConfig = toml::from_str(&config).unwrap();
-        let mut overlay = Overlay::new(&config).unwrap();
-        let attach = |login: &str| overlay.attach(login.parse().unwrap()).unwrap();
-        let programs = LOGINS.iter().chain(&LOGINS).copied().map(attach).collect();
         #[expect(clippy::disallowed_methods, reason = "any origin will do")]
         let now = Instant::now();
+        let mut overlay = Overlay::new(now, &config).unwrap();
+        let attach = |login: &str| overlay.attach(login.parse().unwrap()).unwrap();
+        let programs = LOGINS.iter().chain(&LOGINS).copied().map(attach).collect();
         Self { overlay, now, dice: seed, programs, streams: BTreeMap::new(), lines: 0 }
     }
 
@@ -87,6 +87,7 @@ impl Storm {
             match self.overlay.poll_output(self.now) {
                 Output::Wait(until) => return until,
                 Output::Send { client, line } => self.hear(client, &line),
+                Output::Quit { .. } | Output::Start { .. } => panic!("no Skype was to die"),
             }
         }
     }

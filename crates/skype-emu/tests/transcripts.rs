@@ -31,7 +31,7 @@ impl World {
         #[expect(clippy::disallowed_methods, reason = "any origin will do")]
         let now = Instant::now();
         let config: OverlayConfig = toml::from_str(config).unwrap();
-        Self { overlay: Overlay::new(&config).unwrap(), now, heard: BTreeMap::new() }
+        Self { overlay: Overlay::new(now, &config).unwrap(), now, heard: BTreeMap::new() }
     }
 
     /// A program that only reached the socket.
@@ -72,6 +72,7 @@ impl World {
         loop {
             match self.overlay.poll_output(self.now) {
                 Output::Send { client, line } => self.heard.entry(client).or_default().push(line),
+                Output::Quit { .. } | Output::Start { .. } => panic!("no Skype was to die"),
                 Output::Wait(until) => return until,
             }
         }

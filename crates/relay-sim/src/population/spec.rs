@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::chance::{Chance, scaled};
-use crate::spec::{Loss, Throttle};
+use crate::spec::{LinkSpec, Loss, Throttle};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -105,6 +105,9 @@ pub struct MassFailure {
 }
 
 impl Lifetime {
+    /// No relay ever goes, and none comes: what there is stays.
+    pub const FOR_EVER: Self = Self { median: Duration::MAX, sigma: 0.0 };
+
     /// The mean of all that come up.
     #[must_use]
     pub fn mean(self) -> Duration {
@@ -119,6 +122,9 @@ impl Lifetime {
     /// How long one still stays that is found up in a population that has been there for long: those
     /// that last are found in proportion to how long they last, at any point of their lives.
     pub(super) fn draw_remaining(self, chance: &mut Chance) -> Duration {
+        if self == Self::FOR_EVER {
+            return self.median;
+        }
         let exponent = self.sigma * chance.normal() + self.sigma * self.sigma;
         scaled(self.median, exponent.exp() * chance.uniform())
     }
@@ -147,6 +153,12 @@ impl Diurnal {
 }
 
 impl MassFailure {
+    /// What becomes of a link in the meantime.
+    #[must_use]
+    pub fn weakened(self, link: LinkSpec) -> LinkSpec {
+        LinkSpec { throttle: link.throttle.scaled(self.rate_left), ..link }
+    }
+
     /// What a relay gives at `at` / what it gives when all are up.
     #[must_use]
     pub fn rate_left_at(self, at: Duration) -> f64 {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use relay_sim::{LinkPlan, LinkSpec, LinkStats, Loss, Outage, Reordering, Tally, Throttle};
 
-use crate::{drain, ms, numbered, origin};
+use crate::{drain, ms, number_of, numbered, origin};
 
 fn throttles() -> impl Strategy<Value = Throttle> {
     let rates = prop_oneof![Just(0), 100..2_000u64, 1_000..10_000_000u64];
@@ -136,7 +136,7 @@ proptest! {
         let start = origin();
         let plan = LinkPlan::from(LinkSpec { throttle, ..LinkSpec::default() });
         let (trace, _) = run(&plan, start, &traffic, |_| true);
-        prop_assert!(trace.is_sorted_by_key(|(_, octets)| crate::number_of(octets)));
+        prop_assert!(trace.is_sorted_by_key(|(_, octets)| number_of(octets)));
         let (Throttle::Shaper { rate, burst } | Throttle::Policer { rate, burst }) = throttle else {
             return Ok(());
         };
@@ -151,4 +151,25 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn datagrams_keep_their_senders_mark_through_every_element() {
+    let spec = LinkSpec {
+        throttle: Throttle::Shaper { rate: 3_000, burst: 1_500 },
+        reorder: Reordering { probability: 0.3, late_max: ms(50) },
+        delay: ms(20),
+        jitter: ms(5),
+        ..LinkSpec::default()
+    };
+    let (mut link, start) = (spec.build(4), origin());
+    for tag in 0..50_u32 {
+        link.push_tagged(start, tag.into(), &numbered(tag, 40));
+    }
+    let mut out = 0;
+    while let Some(packet) = link.pop_packet(start + ms(10_000)) {
+        assert_eq!(packet.tag(), u64::from(number_of(packet.octets())));
+        out += 1;
+    }
+    assert_eq!(out, 50);
 }

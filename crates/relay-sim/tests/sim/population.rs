@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use relay_sim::population::{
-    Change, Choice, Chooser, Class, Population, PopulationSpec, RelayId, Rule, preset,
+    Change, Choice, Chooser, Class, ClassSpec, Lifetime, Population, PopulationSpec, RelayId, Rule,
+    preset,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -91,6 +92,26 @@ fn erfc(x: f64) -> f64 {
         [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
     let tail = coefficients.iter().fold(0.0, |sum, c| (sum + c) * t) * (-x * x).exp();
     if x < 0.0 { 2.0 - tail } else { tail }
+}
+
+#[test]
+fn relays_that_stay_for_ever_neither_go_nor_are_joined_by_others() {
+    let class =
+        ClassSpec { class: Class::Passing, share: 1.0, session: Lifetime::FOR_EVER, returns: None };
+    let spec = PopulationSpec { relays: 8, classes: vec![class], ..preset::constant() };
+    let mut population = Population::new(spec, 3);
+    assert_eq!(population.relays().len(), 8);
+    assert_eq!(population.advance(DAY * 365 * 100), None);
+    assert_eq!(population.relays().len(), 8);
+}
+
+#[test]
+fn a_failure_leaves_a_hundredth_of_each_rate() {
+    let spec = preset::failure_of_2010(HOUR);
+    let population = Population::new(small(spec.clone(), 1), 1);
+    let link = population.relays()[0].link();
+    let left = spec.failure.unwrap().weakened(link.clone());
+    assert_eq!((link.throttle.rate(), left.throttle.rate()), (Some(3_000), Some(30)));
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use skype_api::{
     Alter, AppName, AppNews, AppProperty, Backlog, DATAGRAM_OCTETS_MAX, Echo, ErrorCode, Message,
-    StreamRef, UserHandle, UserStatus, WRITE_OCTETS_MAX,
+    StreamRef, UserHandle, WRITE_OCTETS_MAX,
 };
 
-use super::pair::{Arrival, Half, Pair, PairId, Side, links};
+use super::pair::{Arrival, Half, Pair, PairId, Side, lines};
 use super::writes::octets;
 use super::{APPS_PER_LOGIN_MAX, App, Caller, Overlay, STREAMS_PER_APP_MAX, Timer, add};
 
@@ -82,12 +82,12 @@ impl Overlay {
 
     fn connect(&mut self, now: Instant, caller: Caller<'_>, app: AppName, user: UserHandle) {
         self.reply(caller, Message::Altered { app, echo: Echo::Connect(user) });
-        let there_and_back = self.routes.spec(caller.login, user).delay * 2;
+        let set_up = self.set_up(caller.login, user);
         let Some(state) = self.app_mut(caller.login, app) else { return };
         if state.connecting.len() < STREAMS_PER_APP_MAX {
             *state.connecting.entry(user).or_default() += 1;
             let timer = Timer::Connected { login: caller.login, app, user };
-            self.timers.set(now + there_and_back, timer);
+            self.timers.set(now + set_up, timer);
         }
         self.tell(caller.login, app, AppProperty::Connecting);
     }
@@ -133,13 +133,14 @@ impl Overlay {
         if !has_room(login) || !has_room(user) {
             return false;
         }
-        let (id, seeds) = self.routes.next();
-        let (there, back) = links(self.routes.spec(login, user), seeds);
+        let (id, seeds) = self.links.next();
+        let (there, back) = lines(&self.line(login, user), seeds);
         let near = self.number(login, app, user, (id, Side::Caller));
         let far = self.number(user, app, login, (id, Side::Called));
         let caller = Half::new(login, app, near, there);
         let called = Half::new(user, app, far, back);
-        self.pairs.insert(id, Pair::new(now, caller, called));
+        self.pairs.insert(id, Pair::new(now, self.way(id), caller, called));
+        self.give_relay(now, id);
         self.serve_pair(now, id);
         true
     }
@@ -171,7 +172,7 @@ impl Overlay {
     ) -> Result<(), ErrorCode> {
         let (pair, side) = self.leg(caller.login, app, stream, ErrorCode::DISCONNECT_STREAM)?;
         self.reply(caller, Message::Altered { app, echo: Echo::Disconnect(stream) });
-        let delay = self.routes.spec(caller.login, stream.user).delay;
+        let delay = self.links.spec(caller.login, stream.user).delay;
         self.timers.set(now + delay, Timer::HungUp { pair, side: side.other() });
         self.close(pair, side);
         Ok(())
@@ -248,7 +249,7 @@ impl Overlay {
         Ok(())
     }
 
-    /// Delivers what has arrived on a stream and sets its timer anew.
+    /// Sends what is due on a stream and sets its timer anew.
     pub(super) fn serve_pair(&mut self, now: Instant, id: PairId) {
         let Some(pair) = self.pairs.get_mut(&id) else { return };
         if let Some(wake) = pair.wake.take() {
@@ -259,9 +260,23 @@ impl Overlay {
             self.close(id, Side::Called);
             return;
         }
-        let arrivals = pair.advance(now);
-        pair.wake = Some(self.timers.set(pair.next_at(), Timer::Pair(id)));
-        for (side, arrival) in arrivals {
+        // Whoever writes may send more as soon as something has arrived.
+        while let Some(pair) = self.pairs.get_mut(&id) {
+            let departed = pair.depart(now);
+            if departed.is_empty() {
+                pair.wake = Some(self.timers.set(pair.next_at(), Timer::Pair(id)));
+                return;
+            }
+            for (from, octets) in departed {
+                self.forward(now, id, from, &octets);
+            }
+        }
+    }
+
+    /// Something comes to the other end of a stream; both ends are told what it means.
+    pub(super) fn arrive(&mut self, now: Instant, id: PairId, from: Side, octets: &[u8]) {
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
+        for (side, arrival) in pair.arrive(now, from, octets) {
             let Some(half) = self.pairs.get(&id).map(|pair| pair.half(side)) else { return };
             let (login, app, stream) = (half.login, half.app, half.stream);
             match arrival {
@@ -305,12 +320,14 @@ impl Overlay {
     }
 
     /// One end no longer hears a stream; with the second one, the stream is gone.
-    fn abandon(&mut self, id: PairId, side: Side) {
+    pub(super) fn abandon(&mut self, id: PairId, side: Side) {
         let Some(pair) = self.pairs.get_mut(&id) else { return };
         pair.half_mut(side).open = false;
         if !pair.is_gone() {
             return;
         }
+        self.leave_relay(id);
+        let Some(pair) = self.pairs.get_mut(&id) else { return };
         if let Some(wake) = pair.wake.take() {
             self.timers.cancel(wake);
         }
@@ -352,7 +369,7 @@ impl Overlay {
     }
 
     fn is_reachable(&self, user: UserHandle, app: AppName) -> bool {
-        let on_line = |skype: &super::Login| skype.status != UserStatus::Offline;
-        self.logins.get(&user).is_some_and(|skype| on_line(skype) && skype.apps.contains_key(&app))
+        let skype = self.logins.get(&user);
+        skype.is_some_and(|skype| skype.is_on_line() && skype.apps.contains_key(&app))
     }
 }

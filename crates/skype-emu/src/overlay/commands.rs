@@ -32,7 +32,7 @@ impl Overlay {
                 self.reply(caller, Message::Users(friends));
             }
             Command::Get(what) => return self.get(caller, what),
-            Command::SetUserStatus(status) => return self.set_status(caller, status),
+            Command::SetUserStatus(status) => return self.set_status(now, caller, status),
             Command::Create(app) => return self.create(caller, app),
             Command::Delete(app) => return self.delete(caller, app),
             Command::Alter { app, action } => return self.alter(now, caller, app, action),
@@ -43,6 +43,11 @@ impl Overlay {
 
     fn name(&mut self, now: Instant, caller: Caller<'_>) {
         let Some(skype) = self.logins.get(&caller.login) else { return };
+        if skype.status == UserStatus::LoggedOut {
+            // Clients of the time took this for "too early" and asked again.
+            self.reply(caller, Message::ConnStatus(ConnStatus::Offline));
+            return;
+        }
         if skype.consent == Consent::Pending {
             return;
         }
@@ -129,7 +134,12 @@ impl Overlay {
         Ok(Message::User { user, property, value })
     }
 
-    fn set_status(&mut self, caller: Caller<'_>, status: UserStatus) -> Result<(), ErrorCode> {
+    fn set_status(
+        &mut self,
+        now: Instant,
+        caller: Caller<'_>,
+        status: UserStatus,
+    ) -> Result<(), ErrorCode> {
         let settable = match status {
             UserStatus::Online
             | UserStatus::Offline
@@ -140,7 +150,10 @@ impl Overlay {
             | UserStatus::Invisible => true,
             UserStatus::Unknown | UserStatus::LoggedOut | UserStatus::SkypeOut => false,
         };
-        let Some(skype) = self.logins.get_mut(&caller.login).filter(|_| settable) else {
+        let lets_in = self.lets_log_in(now, caller.login);
+        let skype = self.logins.get_mut(&caller.login).filter(|_| settable);
+        // Who is out stays out if a censor says so.
+        let Some(skype) = skype.filter(|skype| lets_in || skype.is_on_line()) else {
             return Err(ErrorCode::USER_STATUS);
         };
         let before = std::mem::replace(&mut skype.status, status);
@@ -187,8 +200,18 @@ const fn shown(status: UserStatus) -> UserStatus {
     }
 }
 
-fn conn_status(status: UserStatus) -> ConnStatus {
-    if status == UserStatus::Offline { ConnStatus::Offline } else { ConnStatus::Online }
+const fn conn_status(status: UserStatus) -> ConnStatus {
+    match status {
+        UserStatus::Offline | UserStatus::LoggedOut => ConnStatus::Offline,
+        UserStatus::Unknown
+        | UserStatus::Online
+        | UserStatus::SkypeMe
+        | UserStatus::Away
+        | UserStatus::Na
+        | UserStatus::Dnd
+        | UserStatus::Invisible
+        | UserStatus::SkypeOut => ConnStatus::Online,
+    }
 }
 
 const fn status_name(status: UserStatus) -> &'static str {

@@ -1,12 +1,13 @@
-//! One AP2AP stream: both its ends and the links between them.
+//! One AP2AP stream: both its ends, and the lines that lead from one towards the other.
 
 use std::time::Instant;
 
+use relay_sim::population::RelayId;
 use relay_sim::{Link, LinkSpec};
 use skype_api::{AppName, StreamRef, UserHandle};
 
 use super::timers::TimerKey;
-use super::writes::{Parcel, Reader, Writer};
+use super::writes::{OnTheWay, Parcel, Reader, Writer};
 use super::{RouteStats, STREAM_IDLE};
 
 /// Names a stream for the overlay; each end has its own name for it.
@@ -14,7 +15,7 @@ use super::{RouteStats, STREAM_IDLE};
 pub(super) struct PairId(pub(super) u64);
 
 /// An end of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Side {
     /// Who asked for it.
     Caller,
@@ -37,11 +38,31 @@ pub(super) struct Pair {
     caller: Half,
     called: Half,
     last_traffic: Instant,
+    /// What lies beyond the lines.
+    pub(super) way: Way,
     /// The timer set for it.
     pub(super) wake: Option<TimerKey>,
 }
 
-/// One end, and the link from it to the other.
+/// What a stream's datagrams go through beside the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Direct,
+    Relayed(Leg),
+}
+
+/// A stream's relay at this time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Leg {
+    /// None while it waits for one.
+    pub(super) relay: Option<RelayId>,
+    /// How often it lost one and was to be given another.
+    pub(super) switches: u64,
+    /// An event blocked the relay.
+    pub(super) is_blocked: bool,
+}
+
+/// One end, and the line from it towards the other.
 #[derive(Debug)]
 pub(super) struct Half {
     pub(super) login: UserHandle,
@@ -50,7 +71,11 @@ pub(super) struct Half {
     pub(super) stream: StreamRef,
     /// This end lists the stream. An end that does not hears nothing; the other may not know.
     pub(super) open: bool,
-    link: Link,
+    line: Link,
+    /// What came out at the other end, in datagrams and in octets.
+    arrived: (u64, u64),
+    /// Datagrams that were lost beyond the line.
+    lost: u64,
     pub(super) writer: Writer,
     pub(super) reader: Reader,
 }
@@ -66,20 +91,34 @@ pub(super) enum Arrival {
 }
 
 impl Half {
-    pub(super) fn new(login: UserHandle, app: AppName, stream: StreamRef, link: Link) -> Self {
+    pub(super) fn new(login: UserHandle, app: AppName, stream: StreamRef, line: Link) -> Self {
         let (writer, reader) = (Writer::default(), Reader::default());
-        Self { login, app, stream, open: true, link, writer, reader }
+        Self { login, app, stream, open: true, line, arrived: (0, 0), lost: 0, writer, reader }
+    }
+
+    /// Datagrams on the line or beyond it.
+    fn in_flight(&self) -> u64 {
+        self.line.stats().in_flight.packets + self.beyond()
+    }
+
+    /// Datagrams that left the line, and of which nothing was heard.
+    fn beyond(&self) -> u64 {
+        self.line.stats().left.packets.saturating_sub(self.arrived.0 + self.lost)
+    }
+
+    fn on_the_way(&self) -> OnTheWay {
+        if self.in_flight() == 0 { OnTheWay::Nothing } else { OnTheWay::Something }
     }
 }
 
 impl Pair {
-    pub(super) const fn new(now: Instant, caller: Half, called: Half) -> Self {
-        Self { caller, called, last_traffic: now, wake: None }
+    pub(super) const fn new(now: Instant, way: Way, caller: Half, called: Half) -> Self {
+        Self { caller, called, last_traffic: now, way, wake: None }
     }
 
     pub(super) fn send_datagram(&mut self, now: Instant, from: Side, text: &str) {
         self.last_traffic = now;
-        self.half_mut(from).link.push(now, text.as_bytes());
+        self.half_mut(from).line.push(now, text.as_bytes());
     }
 
     /// False when too much waits already.
@@ -88,36 +127,59 @@ impl Pair {
         self.half_mut(from).writer.write(text)
     }
 
-    /// Takes what has arrived, and sends again what was lost.
-    pub(super) fn advance(&mut self, now: Instant) -> Vec<(Side, Arrival)> {
-        let mut arrivals = Vec::new();
+    /// Sends what may be sent, and again what was lost; takes what has left a line.
+    pub(super) fn depart(&mut self, now: Instant) -> Vec<(Side, Vec<u8>)> {
+        let mut departed = Vec::new();
         for from in [Side::Caller, Side::Called] {
-            let to = from.other();
-            let (near, far) = self.halves(from);
-            loop {
-                near.writer.transmit(now, &mut near.link);
-                let Some(octets) = near.link.pop(now) else { break };
-                match Parcel::read(&octets).filter(|_| far.open) {
-                    Some(Parcel::Datagram(text)) => {
-                        arrivals.push((to, Arrival::Datagram(text.to_owned())));
-                    }
-                    Some(Parcel::Piece { number, last, octets }) => {
-                        if far.reader.take(number, last, octets) {
-                            arrivals.push((to, Arrival::Received));
-                        }
-                        // The acknowledgement's way back is not modelled.
-                        if near.writer.taken(now, far.reader.next()) {
-                            arrivals.push((from, Arrival::Sent));
-                        }
-                    }
-                    None => {}
+            let near = self.half_mut(from);
+            let way = near.on_the_way();
+            near.writer.transmit(now, &mut near.line, way);
+            while let Some(octets) = near.line.pop(now) {
+                departed.push((from, octets));
+            }
+        }
+        departed
+    }
+
+    /// Something that left the line of `from` has come to the other end.
+    pub(super) fn arrive(
+        &mut self,
+        now: Instant,
+        from: Side,
+        octets: &[u8],
+    ) -> Vec<(Side, Arrival)> {
+        let (near, far) = self.halves(from);
+        near.arrived.0 += 1;
+        near.arrived.1 += super::writes::octets(octets.len());
+        let mut arrivals = Vec::new();
+        match Parcel::read(octets).filter(|_| far.open) {
+            Some(Parcel::Datagram(text)) => {
+                arrivals.push((from.other(), Arrival::Datagram(text.to_owned())));
+            }
+            Some(Parcel::Piece { number, last, octets }) => {
+                if far.reader.take(number, last, octets) {
+                    arrivals.push((from.other(), Arrival::Received));
+                }
+                // The acknowledgement's way back is not modelled.
+                if near.writer.taken(now, far.reader.next()) {
+                    arrivals.push((from, Arrival::Sent));
                 }
             }
+            None => {}
         }
         if !arrivals.is_empty() {
             self.last_traffic = now;
         }
         arrivals
+    }
+
+    /// Something that left the line of `from` will not arrive.
+    pub(super) const fn lose(&mut self, from: Side) {
+        self.half_mut(from).lost += 1;
+    }
+
+    pub(super) const fn logins(&self) -> [UserHandle; 2] {
+        [self.caller.login, self.called.login]
     }
 
     pub(super) fn is_idle(&self, now: Instant) -> bool {
@@ -128,12 +190,12 @@ impl Pair {
         !self.caller.open && !self.called.open
     }
 
-    /// When `advance` may find something, or the stream is idle.
+    /// When `depart` may find something, or the stream is idle.
     pub(super) fn next_at(&self) -> Instant {
         let idle = self.last_traffic + STREAM_IDLE;
         [&self.caller, &self.called]
             .into_iter()
-            .flat_map(|half| [half.link.next_at(), half.writer.resend_at(&half.link)])
+            .flat_map(|half| [half.line.next_at(), half.writer.resend_at(half.on_the_way())])
             .flatten()
             .fold(idle, Instant::min)
     }
@@ -152,16 +214,16 @@ impl Pair {
     pub(super) fn stats(&self) -> [RouteStats; 2] {
         [Side::Caller, Side::Called].map(|from| {
             let (near, far) = (self.half(from), self.half(from.other()));
-            let stats = near.link.stats();
-            let died = if self.is_gone() { stats.in_flight.packets } else { 0 };
+            let stats = near.line.stats();
+            let died = if self.is_gone() { near.in_flight() } else { 0 };
             RouteStats {
                 from: near.login,
                 to: far.login,
                 datagrams_in: stats.entered.packets,
-                datagrams_out: stats.left.packets,
-                datagrams_lost: stats.dropped().packets + died,
+                datagrams_out: near.arrived.0,
+                datagrams_lost: stats.dropped().packets + near.lost + died,
                 octets_in: stats.entered.octets,
-                octets_out: stats.left.octets,
+                octets_out: near.arrived.1,
             }
         })
     }
@@ -175,7 +237,7 @@ impl Pair {
     }
 }
 
-/// The two links of a stream.
-pub(super) fn links(spec: &LinkSpec, [there, back]: [u64; 2]) -> (Link, Link) {
+/// The two lines of a stream.
+pub(super) fn lines(spec: &LinkSpec, [there, back]: [u64; 2]) -> (Link, Link) {
     (spec.build(there), spec.build(back))
 }

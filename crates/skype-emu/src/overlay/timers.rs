@@ -7,6 +7,8 @@ use skype_api::{AppName, UserHandle};
 
 use super::ClientId;
 use super::pair::{PairId, Side};
+use super::relays::TrunkKey;
+use super::script::Cue;
 
 /// What happens when its time has come.
 #[derive(Debug)]
@@ -19,6 +21,16 @@ pub(super) enum Timer {
     HungUp { pair: PairId, side: Side },
     /// Something arrives on the stream, or it was idle for too long.
     Pair(PairId),
+    /// Something comes out of a relay.
+    Trunk(TrunkKey),
+    /// The stream is given a relay.
+    Relay(PairId),
+    /// A relay comes or goes.
+    Relays,
+    /// A censor blocks what this login's line exchanges datagrams with.
+    Sweep(UserHandle),
+    /// An event begins or ends.
+    Cue(Cue),
 }
 
 /// Names a timer; earlier ones order first, and those of one instant as they were set.

@@ -47,6 +47,13 @@ struct Piece {
     ends: Option<u64>,
 }
 
+/// Whether anything that one end sent may still arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnTheWay {
+    Nothing,
+    Something,
+}
+
 /// What one end has to READ.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
@@ -92,8 +99,8 @@ impl Writer {
     }
 
     /// Puts on the link what the window lets, and again what was lost.
-    pub(super) fn transmit(&mut self, now: Instant, link: &mut Link) {
-        if self.resend_at(link).is_some_and(|at| at <= now) {
+    pub(super) fn transmit(&mut self, now: Instant, link: &mut Link, way: OnTheWay) {
+        if self.resend_at(way).is_some_and(|at| at <= now) {
             self.sent = 0;
             self.moved = None;
         }
@@ -131,10 +138,12 @@ impl Writer {
         self.backlog_octets
     }
 
-    pub(super) fn resend_at(&self, link: &Link) -> Option<Instant> {
+    pub(super) fn resend_at(&self, way: OnTheWay) -> Option<Instant> {
         let moved = self.moved?;
-        let empty = link.stats().in_flight.packets == 0;
-        Some(moved + if empty { RESEND } else { RESEND_MAX })
+        Some(match way {
+            OnTheWay::Nothing => moved + RESEND,
+            OnTheWay::Something => moved + RESEND_MAX,
+        })
     }
 }
 
