@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use skype_api::session::{COMMAND_TIMEOUT, DATAGRAMS_PENDING_MAX};
-use skype_emu::{Consent, LoginConfig, OverlayConfig, Running, serve};
+use skype_emu::{Consent, LoginConfig, OverlayConfig, RelaysConfig, Running, serve};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -30,7 +30,18 @@ impl Overlay {
         Self::start_with(names, Consent::Ok).await
     }
 
+    /// With as many relays, none of which ever goes.
+    async fn start_with_relays(names: &[&str], count: u64) -> Self {
+        let (count, lifetime_s, set_up_ms) = (Some(count), Some(0.0), Some(0));
+        let relays = RelaysConfig { count, lifetime_s, set_up_ms, ..RelaysConfig::default() };
+        Self::start_as(names, Consent::Ok, Some(relays)).await
+    }
+
     async fn start_with(names: &[&str], consent: Consent) -> Self {
+        Self::start_as(names, consent, None).await
+    }
+
+    async fn start_as(names: &[&str], consent: Consent, relays: Option<RelaysConfig>) -> Self {
         let dir = TempDir::new().unwrap();
         let login = |name: &&str| LoginConfig {
             name: (*name).to_owned(),
@@ -39,7 +50,8 @@ impl Overlay {
             consent_ms: 0,
         };
         let logins = names.iter().map(login).collect();
-        let running = serve(&OverlayConfig { logins, ..OverlayConfig::default() }).await.unwrap();
+        let config = OverlayConfig { logins, relays, ..OverlayConfig::default() };
+        let running = serve(&config).await.unwrap();
         Self { dir, running }
     }
 
@@ -175,9 +187,9 @@ async fn several_peers_have_a_path_each_and_hear_only_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn paths_opened_to_one_peer_at_once_are_streams_of_their_own_at_both_ends() {
+async fn paths_opened_to_one_peer_at_once_have_streams_and_relays_of_their_own() {
     const COUNT: usize = 8;
-    let overlay = Overlay::start(&["alice", "bob"]).await;
+    let overlay = Overlay::start_with_relays(&["alice", "bob"], 8).await;
     let (mut alice, mut bob) = (overlay.attach("alice").await, overlay.attach("bob").await);
     let opened: BTreeSet<_> = (0..COUNT).map(|_| alice.open("skype:bob")).collect();
     assert_eq!(opened.len(), COUNT);
@@ -187,6 +199,8 @@ async fn paths_opened_to_one_peer_at_once_are_streams_of_their_own_at_both_ends(
         up.insert(path);
     }
     assert_eq!(up, opened);
+    let relays: BTreeSet<_> = overlay.running.streams().iter().map(|one| one.relay).collect();
+    assert!(relays.len() == COUNT && !relays.contains(&None), "{relays:?}");
     for path in &opened {
         alice.send(*path, &path.0.to_be_bytes()).await;
     }

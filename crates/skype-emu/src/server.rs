@@ -157,9 +157,9 @@ impl Server {
             let now = clock();
             let (accepted, retry_at) = self.accept(cx, now);
             let (heard, resume_at) = self.hear(cx, now);
-            let due = self.speak(now);
+            let (spoken, due) = self.speak(now);
             self.drop_gone();
-            let mut quiet = accepted == Turn::Quiet && heard == Turn::Quiet;
+            let mut quiet = [accepted, heard, spoken].iter().all(|turn| *turn == Turn::Quiet);
             if let Some(at) = due.into_iter().chain(resume_at).chain(retry_at).min() {
                 self.sleep.as_mut().reset(at.into());
                 quiet &= self.sleep.as_mut().poll(cx).is_pending();
@@ -218,8 +218,10 @@ impl Server {
         (turn, resume_at)
     }
 
-    /// Sends what the overlay has to say and tells when it has more.
-    fn speak(&mut self, now: Instant) -> Option<Instant> {
+    /// Sends what the overlay has to say and tells when it has more. A Skype that was started wants to be
+    /// listened to at once.
+    fn speak(&mut self, now: Instant) -> (Turn, Option<Instant>) {
+        let mut turn = Turn::Quiet;
         let mut overlay = lock(&self.overlay);
         loop {
             match overlay.poll_output(now) {
@@ -237,8 +239,11 @@ impl Server {
                     self.points.remove(&login);
                     self.clients.retain(|_, client| client.login != login);
                 }
-                Output::Start { login } => offer(&mut self.points, &self.sockets, login),
-                Output::Wait(until) => return until,
+                Output::Start { login } => {
+                    offer(&mut self.points, &self.sockets, login);
+                    turn = Turn::Busy;
+                }
+                Output::Wait(until) => return (turn, until),
             }
         }
     }

@@ -66,5 +66,12 @@ fn figures(running: &Running) -> String {
             })
         })
         .collect();
-    format!("stats {}", json!({ "routes": routes }))
+    let relays = running.relay_stats();
+    let relays = json!({
+        "up": relays.up,
+        "used": relays.used,
+        "given": relays.given,
+        "switched": relays.switched,
+    });
+    format!("stats {}", json!({ "routes": routes, "relays": relays }))
 }

@@ -92,6 +92,12 @@ fn refuses_what_nobody_knows_and_says_what_was_meant() {
     overlay("[link]\nthrottle = \"pausing_reader\"", &["line 8, column 12", "`pausing-reader`"]);
     overlay("[link]\nrtt = 1", &["line 8, column 1", "`rtt_ms`"]);
     overlay("[[link_between]]\nlogins = [\"alice\", \"bbo\"]", &["line 8", "\"bbo\"", "`bob`"]);
+    overlay("[relays]\npreset = \"two_classes\"", &["line 8, column 10", "`two-classes`"]);
+    overlay("[relays]\ncuont = 4", &["line 8, column 1", "`count`"]);
+    overlay("[censor]\nmanner = \"louder\"", &["line 8, column 10", "`loud`"]);
+    overlay("[censor]\nlogins = [\"bbo\"]", &["line 8", "\"bbo\"", "`bob`"]);
+    overlay("[[event]]\nat_s = 1\nfor_s = 1", &["line 7", "needs a `what`"]);
+    overlay("[[event]]\nwhat = \"blocks\"\nat_s = 1\nfor_s = 1", &["line 8, column 8", "`block`"]);
     refuses("client", "bridge = [\"skpe:bob\"]", &["line 1, column 11", "`skype`"]);
     refuses("client", "carrier = [\"upd:127.0.0.1:1\"]", &["line 1, column 12", "`udp`"]);
 }
@@ -153,6 +159,13 @@ fn refuses_values_that_cannot_be() {
     let overlay = |rest: &str, words: &[&str]| refuses("overlay", format!("{LOGINS}{rest}"), words);
     overlay("[link]\nloss = 1.5", &["line 8, column 8", "from 0 to 1"]);
     overlay("[link]\nloss = nan", &["line 8, column 8", "from 0 to 1"]);
+    overlay("[relays]\ncount = 0", &["line 8, column 9", "from 1 to 100000"]);
+    overlay("[relays]\nburst = 1500", &["line 8, column 9", "without relays.rate"]);
+    overlay("[censor]\nblock_per_hour = 0.5", &["line 8, column 18", "without [relays]"]);
+    overlay(
+        "[[event]]\nwhat = \"outage\"\nat_s = 1\nfor_s = 2\nevery_s = 2",
+        &["line 11, column 11", "event[0].every_s = 2"],
+    );
     overlay("consent_ms = 9999999", &["line 7, column 14", "login[1].consent_ms"]);
     overlay("[[login]]\nname = \"a b\"\nsocket = \"/c\"", &["line 8, column 8", "no Skype name"]);
     overlay("[[login]]\nname = \"BOB\"\nsocket = \"/c\"", &["line 8, column 8", "twice"]);

@@ -52,6 +52,9 @@ fn the_example_of_an_overlay_has_every_key_and_serde_reads_the_same() {
     let login_alice = printed.split("\n\n").nth(1).unwrap();
     let link = printed.split("\n\n").find(|table| table.starts_with("[link]")).unwrap();
     assert!(!login_alice.contains("# default") && !link.contains("# default"), "{printed}");
+    for table in ["[relays]", "[censor]", "[[event]]"] {
+        assert!(printed.contains(&format!("\n{table}")), "{printed}");
+    }
     let by_serde: skype_emu::OverlayConfig = toml::from_str(&text).unwrap();
     assert_eq!(toml::from_str::<skype_emu::OverlayConfig>(&printed).unwrap(), by_serde);
 }

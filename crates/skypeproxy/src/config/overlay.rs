@@ -1,10 +1,13 @@
-//! An overlay's settings: its logins and the links between them.
+//! An overlay's settings: its logins, the links between them, and what befalls them.
+
+mod happenings;
 
 use std::collections::BTreeMap;
 
+use happenings::{CENSOR, EVENT, RELAYS};
 use skype_emu::{
-    BURST_DEFAULT, ConfigError, Consent, LOGINS_MAX, LinkBetween, LinkConfig, LoginConfig,
-    OverlayConfig, ThrottleKind,
+    BURST_DEFAULT, ConfigError, Consent, EVENTS_MAX, LOGINS_MAX, LinkBetween, LinkConfig,
+    LoginConfig, OverlayConfig, ThrottleKind,
 };
 use toml::de::DeValue;
 
@@ -25,7 +28,8 @@ const LINK: &str = "link";
 const LINK_BETWEEN: &str = "link_between";
 
 /// What may stand at the top of an overlay's file.
-pub(super) const KEYS: [&str; 4] = [SEED.name, LOGIN.name, LINK, LINK_BETWEEN];
+pub(super) const KEYS: [&str; 7] =
+    [SEED.name, LOGIN.name, LINK, LINK_BETWEEN, RELAYS, CENSOR, EVENT];
 
 const CONSENTS: [(&str, Consent); 3] =
     [("ok", Consent::Ok), ("refuse", Consent::Refuse), ("pending", Consent::Pending)];
@@ -60,6 +64,9 @@ impl Settings for OverlaySettings {
             config.logins = table.tables(LOGIN.name, LOGINS_MAX, login);
             config.link = table.table(LINK, link).unwrap_or_default();
             config.links_between = table.tables(LINK_BETWEEN, LINKS_MAX, link_between);
+            config.relays = table.table(RELAYS, happenings::relays);
+            config.censor = table.table(CENSOR, happenings::censor);
+            config.events = table.tables(EVENT, EVENTS_MAX, happenings::event);
             // What could not be read would be missed once more.
             if !table.has_problems()
                 && let Err(error) = config.check()
@@ -88,6 +95,7 @@ impl Settings for OverlaySettings {
         for (index, between) in self.config.links_between.iter().enumerate() {
             self.print_link_between(printer, &format!("link_between[{index}]"), between);
         }
+        happenings::print(printer, &self.config, &self.origins);
     }
 }
 

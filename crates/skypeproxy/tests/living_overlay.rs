@@ -1,0 +1,88 @@
+//! Client and bridge over an overlay whose relays come and go, and which does not always work.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::thread;
+
+use common::place::{Place, count, signal};
+use common::{Running, curl, octets, web_server};
+
+/// Fetches the page and compares it, without showing it in a log.
+fn fetch(socks: &str, web: SocketAddr, body: &[u8], logs: &[&Running]) {
+    let (code, fetched, stderr) = curl(&["--socks5", socks, &format!("http://{web}/")]);
+    let said: String = logs.iter().map(|one| one.stderr() + "\n").collect();
+    assert_eq!(code, 0, "{stderr}\n{said}");
+    assert!(fetched == body, "{} of {} octets, or others", fetched.len(), body.len());
+}
+
+/// One of the overlay's figures about relays.
+fn relay_figure(overlay: &mut Running, name: &str) -> u64 {
+    signal(overlay.pid(), "USR1");
+    let stats: serde_json::Value = serde_json::from_str(&overlay.wait_for("stats ")).unwrap();
+    stats.pointer(&format!("/relays/{name}")).unwrap().as_u64().unwrap()
+}
+
+#[test]
+fn what_is_fetched_over_relays_that_go_every_few_seconds_is_what_was_sent() {
+    let body = octets(150_000);
+    let web = web_server(body.clone());
+    let relays = "rtt_ms = 0\n[relays]\ncount = 500\nrate = 30000\nrtt_ms = 40\nlifetime_s = 0.3\n\
+                  gap_ms_min = 100\ngap_ms_max = 400\nset_up_ms = 50\n";
+    let place = Place::new(relays, &[web]);
+    let mut overlay = place.overlay();
+    let bridge = place.bridge();
+    let (client, socks) = place.client();
+    assert!(relay_figure(&mut overlay, "up") > 300);
+    let mut switched = 0;
+    for _ in 0..10 {
+        fetch(&socks, web, &body, &[&client, &bridge]);
+        switched = relay_figure(&mut overlay, "switched");
+        if switched >= 2 {
+            break;
+        }
+    }
+    assert!(switched >= 2, "{switched}");
+    let log = client.stop_and_read();
+    assert_eq!(count(&log, "the connection to the bridge is lost"), 0, "{log}");
+}
+
+#[test]
+fn a_transfer_goes_on_after_each_outage() {
+    let body = octets(100_000);
+    let web = web_server(body.clone());
+    let link = "rtt_ms = 40\nrate = 20000\n[[event]]\nwhat = \"outage\"\nat_s = 3\nfor_s = 1.5\n\
+                every_s = 4\n";
+    let place = Place::new(link, &[web]);
+    let _overlay = place.overlay();
+    let bridge = place.bridge();
+    let (client, socks) = place.client();
+    fetch(&socks, web, &body, &[&client, &bridge]);
+    let log = client.stop_and_read();
+    assert_eq!(count(&log, "the connection to the bridge is lost"), 0, "{log}");
+}
+
+#[test]
+fn a_skype_that_dies_takes_its_socket_along_and_is_found_again_when_it_is_started() {
+    let body = octets(20_000);
+    let web = web_server(body.clone());
+    // Late enough for everything to be up on a machine that has other things to do.
+    let link = "rtt_ms = 40\n[[event]]\nwhat = \"skype-dies\"\nat_s = 12\nfor_s = 2\n\
+                logins = [\"alice\"]\n";
+    let place = Place::new(link, &[web]);
+    let _overlay = place.overlay();
+    let bridge = place.bridge();
+    let (client, socks) = place.client();
+    fetch(&socks, web, &body, &[&client, &bridge]);
+    client.wait_for_stderr("Skype is gone: waiting for it to come back");
+    assert!(!place.path("alice.sock").exists(), "it died two seconds ago");
+    let waiting = thread::spawn({
+        let (socks, body) = (socks.clone(), body.clone());
+        move || fetch(&socks, web, &body, &[])
+    });
+    client.wait_for_stderr("Skype is back");
+    waiting.join().unwrap();
+    fetch(&socks, web, &body, &[&client, &bridge]);
+    assert!(!bridge.stderr().contains("Skype is gone"), "{}", bridge.stderr());
+}
