@@ -27,6 +27,7 @@ const ROWS: &[(&str, Row)] = &[
     ("armour", Row::Pure),
     ("carrier", Row::Pure),
     ("relay-sim", Row::Pure),
+    ("path-manager", Row::Pure),
     ("skype-api", Row::Pure),
     ("socks-front", Row::Pure),
     ("tunnel-proto", Row::Pure),
