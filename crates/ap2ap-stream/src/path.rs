@@ -330,6 +330,7 @@ impl Path {
             payload_max,
             in_flight: self.sent.octets_in_flight(),
             sent: Tally { packets: self.sent.next_number(), octets: self.sent.octets_sent() },
+            octets_received: self.received.octets(),
             acked: self.acked,
             lost: self.lost,
         }

@@ -79,6 +79,8 @@ pub struct PathStats {
     pub in_flight: u64,
     /// Everything that left, acknowledgements too.
     pub sent: Tally,
+    /// Octets that came over it, of authentic datagrams.
+    pub octets_received: u64,
     /// What asked for an acknowledgement and was acknowledged in time.
     pub acked: Tally,
     /// What was found lost by later packets that arrived, some of it wrongly. What a silence swallowed is in

@@ -1,9 +1,10 @@
-//! What a login did in the last 24 hours.
+//! What logins did in the last 24 hours.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::policy::Budget;
+use crate::route::LoginId;
 
 /// Counts are kept by the hour, so that a day's are some two dozen numbers.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -11,9 +12,40 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// An hour counts for as long as any of it is within the last day.
 const COUNTED_FOR: Duration = Duration::from_secs(25 * 3600);
 
+/// What each login did in the last 24 hours, under all managers that there were: sessions end, and days do not.
+#[derive(Clone, Debug, Default)]
+pub struct Accounts {
+    by_login: BTreeMap<LoginId, Account>,
+}
+
+impl Accounts {
+    /// So many more octets went over a login's paths, in both directions together.
+    pub fn spend(&mut self, now: Instant, login: LoginId, octets: u64) {
+        let hour = self.by_login.entry(login).or_default().hour(now);
+        hour.octets = hour.octets.saturating_add(octets);
+    }
+
+    /// Octets and openings of a login's last day.
+    #[must_use]
+    pub fn totals(&self, now: Instant, login: LoginId) -> (u64, u32) {
+        self.by_login.get(&login).map(|account| account.totals(now)).unwrap_or_default()
+    }
+
+    pub(crate) fn open(&mut self, now: Instant, login: LoginId) {
+        let hour = self.by_login.entry(login).or_default().hour(now);
+        hour.openings = hour.openings.saturating_add(1);
+    }
+
+    /// What is left of a login's budget.
+    pub(crate) fn allowance(&self, now: Instant, login: LoginId, budget: Budget) -> Allowance {
+        let nothing_done = Account::default();
+        self.by_login.get(&login).unwrap_or(&nothing_done).allowance(now, budget)
+    }
+}
+
 /// What was done, by hours of which the last is under way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Account {
+struct Account {
     /// At most 25.
     hours: VecDeque<Hour>,
 }
@@ -37,26 +69,14 @@ pub(crate) enum Allowance {
 }
 
 impl Account {
-    pub(crate) fn spend(&mut self, now: Instant, octets: u64) {
-        let hour = self.hour(now);
-        hour.octets = hour.octets.saturating_add(octets);
-    }
-
-    pub(crate) fn open(&mut self, now: Instant) {
-        let hour = self.hour(now);
-        hour.openings = hour.openings.saturating_add(1);
-    }
-
-    /// Octets and openings of the last day.
-    pub(crate) fn totals(&self, now: Instant) -> (u64, u32) {
+    fn totals(&self, now: Instant) -> (u64, u32) {
         let counted = self.hours.iter().filter(|hour| hour.counts_until() > now);
         counted.fold((0, 0), |(octets, openings), hour| {
             (hour.octets.saturating_add(octets), hour.openings.saturating_add(openings))
         })
     }
 
-    /// What is left of a budget.
-    pub(crate) fn allowance(&self, now: Instant, budget: Budget) -> Allowance {
+    fn allowance(&self, now: Instant, budget: Budget) -> Allowance {
         let (octets, openings) = self.totals(now);
         let first = self.hours.iter().map(Hour::counts_until).find(|until| *until > now);
         let until = first.unwrap_or_else(|| now + HOUR);

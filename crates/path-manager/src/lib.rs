@@ -8,6 +8,7 @@ mod path;
 mod policy;
 mod route;
 
+pub use budget::Accounts;
 pub use manager::{Action, PathManager};
 pub use path::{CloseReason, End, PathNumber, Sign};
 pub use policy::{Budget, Directness, Policy};

@@ -1,13 +1,13 @@
 //! The manager: what happened goes in, what to do next comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::budget::Allowance;
+use crate::budget::{Accounts, Allowance};
 use crate::dice::Dice;
 use crate::path::{CloseReason, End, Path, PathNumber, Sign, State};
 use crate::policy::{Directness, Policy};
-use crate::route::{Failure, Login, LoginId, Route, RouteId, RouteReport, RouteState, Verdict};
+use crate::route::{Failure, LoginId, Route, RouteId, RouteReport, RouteState, Verdict};
 
 /// A path that never answers is waited for by so much more with each in a row, up to so many.
 const PATIENCE_GROWTH: f64 = 1.5;
@@ -42,7 +42,8 @@ pub enum Action {
 pub struct PathManager {
     policy: Policy,
     dice: Dice,
-    logins: BTreeMap<LoginId, Login>,
+    /// Those whose carriers are there.
+    present: BTreeSet<LoginId>,
     routes: BTreeMap<RouteId, RouteState>,
     /// Never more than the policy's `warm`.
     paths: BTreeMap<PathNumber, Path>,
@@ -58,7 +59,7 @@ impl PathManager {
         Self {
             policy,
             dice: Dice::new(seed),
-            logins: BTreeMap::new(),
+            present: BTreeSet::new(),
             routes: BTreeMap::new(),
             paths: BTreeMap::new(),
             made: 0,
@@ -69,14 +70,13 @@ impl PathManager {
     /// One more way to the bridge. Its carrier counts as gone until it is said to be back.
     pub fn add_route(&mut self, route: Route) -> RouteId {
         let id = RouteId(u32::try_from(self.routes.len()).unwrap_or(u32::MAX));
-        self.logins.entry(route.login).or_default();
         self.routes.insert(id, RouteState::new(route));
         id
     }
 
     /// A login's carrier is there: its routes may be tried at once.
     pub fn carrier_is_back(&mut self, login: LoginId) {
-        self.logins.entry(login).or_default().is_there = true;
+        self.present.insert(login);
         for state in self.routes.values_mut().filter(|state| state.route.login == login) {
             state.hope();
         }
@@ -84,7 +84,7 @@ impl PathManager {
 
     /// A login's carrier is gone, and all its paths.
     pub fn carrier_is_gone(&mut self, login: LoginId) {
-        self.logins.entry(login).or_default().is_there = false;
+        self.present.remove(&login);
         let routes = &self.routes;
         let is_its = |route| routes.get(&route).is_some_and(|state| state.route.login == login);
         self.paths.retain(|_, path| !is_its(path.route));
@@ -105,11 +105,18 @@ impl PathManager {
         if is_first_answer {
             state.answer();
         }
-        if let (Sign::Carried(octets), Some(login)) =
-            (sign, self.logins.get_mut(&state.route.login))
-        {
-            login.account.spend(now, octets);
-        }
+    }
+
+    /// Whose budget a path uses.
+    #[must_use]
+    pub fn login_of(&self, path: PathNumber) -> Option<LoginId> {
+        let path = self.paths.get(&path)?;
+        Some(self.routes.get(&path.route)?.route.login)
+    }
+
+    /// From now on so many paths are kept up. Those above are not closed, and not replaced either.
+    pub const fn set_warm(&mut self, warm: u8) {
+        self.policy.warm = warm;
     }
 
     /// A path ended by itself.
@@ -126,23 +133,39 @@ impl PathManager {
     }
 
     /// What to do next.
-    pub fn poll(&mut self, now: Instant) -> Action {
-        if let Some((path, why)) = self.find_fault(now) {
+    pub fn poll(&mut self, now: Instant, accounts: &mut Accounts) -> Action {
+        if let Some((path, why)) = self.find_fault(now, accounts) {
             self.give_up(now, path, why);
             return Action::Close { path, why };
         }
         if self.paths.len() < self.policy.warm()
-            && let Some(route) = self.choose_route(now)
+            && let Some(route) = self.choose_route(now, accounts)
         {
-            return self.open(now, route);
+            return self.open(now, route, accounts);
         }
-        Action::Wait(self.next_at(now))
+        Action::Wait(self.next_at(now, accounts))
     }
 
     /// What there is to tell of each route.
     #[must_use]
-    pub fn report(&self, now: Instant) -> Vec<RouteReport> {
-        self.routes.iter().map(|(id, state)| self.report_route(now, *id, state)).collect()
+    pub fn report(&self, now: Instant, accounts: &Accounts) -> Vec<RouteReport> {
+        let one = |(id, state): (&RouteId, &RouteState)| {
+            let (octets_today, openings_today) = accounts.totals(now, state.route.login);
+            let (refused, unanswered) = state.counts();
+            let retry = state.retry_at.filter(|at| *at > now);
+            RouteReport {
+                route: *id,
+                login: state.route.login,
+                verdict: self.verdict(now, *id, state, accounts),
+                paths: self.paths_over(*id),
+                refused,
+                unanswered,
+                retry_in: retry.map(|at| at.saturating_duration_since(now)),
+                octets_today,
+                openings_today,
+            }
+        };
+        self.routes.iter().map(one).collect()
     }
 
     /// Whether any path answers.
@@ -159,22 +182,28 @@ impl PathManager {
 
     // ---- faults
 
-    fn find_fault(&mut self, now: Instant) -> Option<(PathNumber, CloseReason)> {
+    fn find_fault(
+        &mut self,
+        now: Instant,
+        accounts: &Accounts,
+    ) -> Option<(PathNumber, CloseReason)> {
         let answered = self.paths.values().filter(|path| path.has_answered()).count();
         // Of one path by itself nobody knows whether its silence is chance.
         let is_all_silent = answered > 1 && !self.is_up();
         let policy = self.policy;
         let fault = |(number, path): (&PathNumber, &Path)| {
-            let why = path.fault(now, &policy, is_all_silent).or_else(|| self.misfit(now, path))?;
+            let why = path
+                .fault(now, &policy, is_all_silent)
+                .or_else(|| self.misfit(now, path, accounts))?;
             Some((*number, why))
         };
         self.paths.iter().find_map(fault).or_else(|| self.find_slowest(now))
     }
 
     /// Whether a path does more than it may.
-    fn misfit(&self, now: Instant, path: &Path) -> Option<CloseReason> {
-        let login = self.routes.get(&path.route).and_then(|it| self.logins.get(&it.route.login))?;
-        let allowance = login.account.allowance(now, self.policy.budget);
+    fn misfit(&self, now: Instant, path: &Path, accounts: &Accounts) -> Option<CloseReason> {
+        let login = self.routes.get(&path.route)?.route.login;
+        let allowance = accounts.allowance(now, login, self.policy.budget);
         if matches!(allowance, Allowance::Nothing(_)) {
             return Some(CloseReason::Spent);
         }
@@ -234,13 +263,11 @@ impl PathManager {
 
     // ---- openings
 
-    fn open(&mut self, now: Instant, route: RouteId) -> Action {
+    fn open(&mut self, now: Instant, route: RouteId, accounts: &mut Accounts) -> Action {
         let number = PathNumber(self.made);
         self.made = self.made.saturating_add(1);
         if let Some(state) = self.routes.get(&route) {
-            if let Some(login) = self.logins.get_mut(&state.route.login) {
-                login.account.open(now);
-            }
+            accounts.open(now, state.route.login);
             let (_, unanswered) = state.counts();
             let steps = i32::try_from(unanswered.min(PATIENCE_STEPS_MAX)).unwrap_or_default();
             let no_answer = self.policy.no_answer.mul_f64(PATIENCE_GROWTH.powi(steps));
@@ -251,9 +278,9 @@ impl PathManager {
 
     /// Among the routes that may be tried now those with the fewest failures, and of them those with the fewest
     /// paths; of equals, any.
-    fn choose_route(&mut self, now: Instant) -> Option<RouteId> {
+    fn choose_route(&mut self, now: Instant, accounts: &Accounts) -> Option<RouteId> {
         let may = |(id, state): &(&RouteId, &RouteState)| {
-            self.open_at(now, **id, state).is_some_and(|at| at <= now)
+            self.open_at(now, **id, state, accounts).is_some_and(|at| at <= now)
         };
         let cost =
             |(id, state): (&RouteId, &RouteState)| ((state.failures, self.paths_over(*id)), *id);
@@ -265,16 +292,24 @@ impl PathManager {
     }
 
     /// When a path over the route may be opened, if ever: its carrier is there and makes one more.
-    fn open_at(&self, now: Instant, id: RouteId, state: &RouteState) -> Option<Instant> {
-        let login = self.logins.get(&state.route.login).filter(|login| login.is_there)?;
-        if self.paths_over(id) >= usize::from(state.route.paths_max) {
+    fn open_at(
+        &self,
+        now: Instant,
+        id: RouteId,
+        state: &RouteState,
+        accounts: &Accounts,
+    ) -> Option<Instant> {
+        let login = state.route.login;
+        if !self.present.contains(&login)
+            || self.paths_over(id) >= usize::from(state.route.paths_max)
+        {
             return None;
         }
         let retry_at = state.retry_at.unwrap_or(now);
         // While nothing works there is no use in sparing a route.
         let retry_at =
             if self.is_up() { retry_at } else { retry_at.min(self.down_limit(state, now)) };
-        match login.account.allowance(now, self.policy.budget) {
+        match accounts.allowance(now, login, self.policy.budget) {
             Allowance::Some => Some(retry_at),
             Allowance::NoOpening(until) | Allowance::Nothing(until) => Some(retry_at.max(until)),
         }
@@ -290,11 +325,11 @@ impl PathManager {
     }
 
     /// When something is due if nothing is heard.
-    fn next_at(&self, now: Instant) -> Option<Instant> {
+    fn next_at(&self, now: Instant, accounts: &Accounts) -> Option<Instant> {
         let expiries = self.paths.values().filter_map(|path| path.expires_at(&self.policy));
         let is_short = self.paths.len() < self.policy.warm();
         let openings = self.routes.iter().filter(|_| is_short);
-        let openings = openings.filter_map(|(id, state)| self.open_at(now, *id, state));
+        let openings = openings.filter_map(|(id, state)| self.open_at(now, *id, state, accounts));
         let renewal = self.renewed_at.zip(self.policy.renew_slowest).map(|(at, every)| at + every);
         let renewal = renewal.filter(|_| !is_short && self.paths.len() > 1);
         expiries.chain(openings).chain(renewal).min()
@@ -302,27 +337,15 @@ impl PathManager {
 
     // ---- reports
 
-    fn report_route(&self, now: Instant, id: RouteId, state: &RouteState) -> RouteReport {
-        let login = self.logins.get(&state.route.login);
-        let (octets, openings) = login.map(|login| login.account.totals(now)).unwrap_or_default();
-        let (refused, unanswered) = state.counts();
-        let retry = state.retry_at.filter(|at| *at > now);
-        RouteReport {
-            route: id,
-            login: state.route.login,
-            verdict: self.verdict(now, id, state),
-            paths: self.paths_over(id),
-            refused,
-            unanswered,
-            retry_in: retry.map(|at| at.saturating_duration_since(now)),
-            octets_today: octets,
-            openings_today: openings,
-        }
-    }
-
-    fn verdict(&self, now: Instant, id: RouteId, state: &RouteState) -> Verdict {
-        let Some(login) = self.logins.get(&state.route.login) else { return Verdict::Away };
-        if !login.is_there {
+    fn verdict(
+        &self,
+        now: Instant,
+        id: RouteId,
+        state: &RouteState,
+        accounts: &Accounts,
+    ) -> Verdict {
+        let login = state.route.login;
+        if !self.present.contains(&login) {
             return Verdict::Away;
         }
         let answering = || self.paths.values().filter(|path| path.route == id && path.answers());
@@ -331,7 +354,7 @@ impl PathManager {
                 |path: &Path| path.rate.is_some_and(|it| it < self.policy.throttled_below);
             return if answering().all(is_slow) { Verdict::Throttled } else { Verdict::Healthy };
         }
-        match login.account.allowance(now, self.policy.budget) {
+        match accounts.allowance(now, login, self.policy.budget) {
             Allowance::Some => state.verdict(),
             Allowance::NoOpening(_) | Allowance::Nothing(_) => Verdict::Spent,
         }

@@ -31,8 +31,6 @@ pub enum Sign {
     Rate(u64),
     /// The overlay says that it goes straight to the peer.
     Direct,
-    /// So many more octets went over it, in both directions together.
-    Carried(u64),
 }
 
 /// How a path ended by itself.
@@ -103,7 +101,7 @@ impl Path {
             }
             (Sign::Rate(rate), _) => self.rate = Some(rate),
             (Sign::Direct, _) => self.is_direct = true,
-            (Sign::Opened | Sign::Unanswered { .. } | Sign::Carried(_), _) => {}
+            (Sign::Opened | Sign::Unanswered { .. }, _) => {}
         }
         false
     }

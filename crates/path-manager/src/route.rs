@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::budget::Account;
-
 /// So many paths in a row that failed alike make a route blocked: one or two may have had a dead relay.
 const BLOCKED_AFTER: u32 = 3;
 
@@ -79,13 +77,6 @@ pub(crate) struct RouteState {
     /// When it failed last, and when it is to be tried again while others work.
     pub(crate) failed_at: Option<Instant>,
     pub(crate) retry_at: Option<Instant>,
-}
-
-/// A login of this side's.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Login {
-    pub(crate) is_there: bool,
-    pub(crate) account: Account,
 }
 
 /// How a path failed.

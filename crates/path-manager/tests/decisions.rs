@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use path_manager::{
-    Action, Budget, CloseReason, Directness, End, LoginId, PathManager, PathNumber, Policy, Route,
-    RouteId, Sign, Verdict,
+    Accounts, Action, Budget, CloseReason, Directness, End, LoginId, PathManager, PathNumber,
+    Policy, Route, RouteId, Sign, Verdict,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -15,6 +15,7 @@ const UDP: LoginId = LoginId(1);
 /// A manager with a route over each of two carriers, and its time.
 struct World {
     manager: PathManager,
+    accounts: Accounts,
     now: Instant,
     skype: RouteId,
     udp: RouteId,
@@ -28,7 +29,7 @@ impl World {
         let skype = manager.add_route(Route { login: SKYPE, paths_max: 8 });
         let udp = manager.add_route(Route { login: UDP, paths_max: 1 });
         manager.carrier_is_back(SKYPE);
-        Self { manager, now, skype, udp }
+        Self { manager, accounts: Accounts::default(), now, skype, udp }
     }
 
     fn warm(warm: u8) -> Self {
@@ -36,7 +37,7 @@ impl World {
     }
 
     fn open(&mut self) -> (PathNumber, RouteId) {
-        let Action::Open { path, route } = self.manager.poll(self.now) else {
+        let Action::Open { path, route } = self.manager.poll(self.now, &mut self.accounts) else {
             panic!("nothing was opened");
         };
         (path, route)
@@ -56,18 +57,18 @@ impl World {
     }
 
     fn waits(&mut self) -> bool {
-        matches!(self.manager.poll(self.now), Action::Wait(_))
+        matches!(self.manager.poll(self.now, &mut self.accounts), Action::Wait(_))
     }
 
     fn gives_up(&mut self) -> Option<(PathNumber, CloseReason)> {
-        match self.manager.poll(self.now) {
+        match self.manager.poll(self.now, &mut self.accounts) {
             Action::Close { path, why } => Some((path, why)),
             Action::Open { .. } | Action::Wait(_) => None,
         }
     }
 
     fn verdict(&self, route: RouteId) -> Verdict {
-        let report = self.manager.report(self.now);
+        let report = self.manager.report(self.now, &self.accounts);
         report.iter().find(|report| report.route == route).map(|report| report.verdict).unwrap()
     }
 }
@@ -154,7 +155,7 @@ fn waits_grow_while_another_path_works_and_not_while_none_does() {
     let mut world = World::warm(2);
     world.manager.carrier_is_back(UDP);
     let mut working = world.working();
-    if world.manager.report(world.now)[0].paths == 1 {
+    if world.manager.report(world.now, &world.accounts)[0].paths == 1 {
         world.manager.carrier_is_gone(SKYPE);
         working = world.working();
         world.manager.carrier_is_back(SKYPE);
@@ -165,7 +166,9 @@ fn waits_grow_while_another_path_works_and_not_while_none_does() {
         let (path, route) = world.open();
         assert_eq!(route, world.skype);
         world.manager.path_ended(world.now, path, End::Refused);
-        let Action::Wait(Some(at)) = world.manager.poll(world.now) else { panic!("no wait") };
+        let Action::Wait(Some(at)) = world.manager.poll(world.now, &mut world.accounts) else {
+            panic!("no wait")
+        };
         waits.push(at - world.now);
         world.now = at;
     }
@@ -174,7 +177,9 @@ fn waits_grow_while_another_path_works_and_not_while_none_does() {
     world.manager.carrier_is_gone(UDP);
     let (path, _) = world.open();
     world.manager.path_ended(world.now, path, End::Refused);
-    let Action::Wait(Some(at)) = world.manager.poll(world.now) else { panic!("no wait") };
+    let Action::Wait(Some(at)) = world.manager.poll(world.now, &mut world.accounts) else {
+        panic!("no wait")
+    };
     assert!(at - world.now <= 2 * SECOND);
 }
 
@@ -201,9 +206,9 @@ fn a_login_s_day_ends_with_its_octets() {
     let budget = Budget { octets: Some(1_000_000), openings: None };
     let mut world = World::new(Policy { budget, ..Policy::default() });
     let path = world.working();
-    world.hear(path, Sign::Carried(999_999));
+    world.accounts.spend(world.now, SKYPE, 999_999);
     assert!(world.waits());
-    world.hear(path, Sign::Carried(1));
+    world.accounts.spend(world.now, SKYPE, 1);
     assert_eq!(world.gives_up(), Some((path, CloseReason::Spent)));
     assert_eq!(world.verdict(world.skype), Verdict::Spent);
     // Another login has a day of its own.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use path_manager::{
-    Action, Budget, End, LoginId, PathManager, PathNumber, Policy, Route, RouteId, Sign,
+    Accounts, Action, Budget, End, LoginId, PathManager, PathNumber, Policy, Route, RouteId, Sign,
 };
 use proptest::prelude::*;
 
@@ -69,6 +69,7 @@ fn policy() -> impl Strategy<Value = Policy> {
 /// The manager, and what an overlay would know.
 struct World {
     manager: PathManager,
+    accounts: Accounts,
     now: Instant,
     routes: BTreeMap<RouteId, Route>,
     open: BTreeMap<PathNumber, RouteId>,
@@ -88,7 +89,8 @@ impl World {
         });
         let routes = routes.into_iter().collect();
         let (open, openings) = (BTreeMap::new(), Vec::new());
-        Self { manager, now, routes, open, is_there: [false; 2], openings, wait: None }
+        let accounts = Accounts::default();
+        Self { manager, accounts, now, routes, open, is_there: [false; 2], openings, wait: None }
     }
 
     fn path(&self, place: usize) -> Option<PathNumber> {
@@ -107,7 +109,12 @@ impl World {
             Step::Opened(place) => hear(self, place, Sign::Opened),
             Step::Answered(place) => hear(self, place, Sign::Answered),
             Step::Unanswered(place, probes) => hear(self, place, Sign::Unanswered { probes }),
-            Step::Carried(place, octets) => hear(self, place, Sign::Carried(octets)),
+            Step::Carried(place, octets) => {
+                let path = self.path(place);
+                if let Some(login) = path.and_then(|path| self.manager.login_of(path)) {
+                    self.accounts.spend(self.now, login, octets);
+                }
+            }
             Step::Rate(place, rate) => hear(self, place, Sign::Rate(rate)),
             Step::Ended(place, end) => {
                 if let Some(path) = self.path(place) {
@@ -131,7 +138,7 @@ impl World {
 
     fn settle(&mut self) {
         for _ in 0..ACTIONS_PER_INSTANT_MAX {
-            match self.manager.poll(self.now) {
+            match self.manager.poll(self.now, &mut self.accounts) {
                 Action::Open { path, route } => {
                     assert!(self.open.insert(path, route).is_none(), "a number twice");
                     self.openings.push((self.now, self.routes[&route].login));

@@ -220,6 +220,11 @@ impl Received {
         num::seconds(seconds).clamp(WAIT_MIN, WAIT_MAX)
     }
 
+    /// Octets that arrived.
+    pub(crate) const fn octets(&self) -> u64 {
+        self.octets
+    }
+
     /// Octets a second that arrive, lately.
     pub(crate) const fn rate(&self) -> f64 {
         self.recent_octets
