@@ -1,6 +1,6 @@
 //! A connection's handle: streams, readiness, the end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ap2ap_stream::{ErrorCode, OpenError, PathMemory, PublicKey, SendDatagramError, Stats, Ticket};
@@ -22,6 +22,20 @@ use crate::stream::Stream;
 #[derive(Clone, Debug)]
 pub struct Connection {
     handle: Arc<Handle>,
+}
+
+/// A way back to a [`Connection`] that does not keep it open: for whoever only watches.
+#[derive(Clone, Debug)]
+pub struct WeakConnection {
+    handle: Weak<Handle>,
+}
+
+impl WeakConnection {
+    /// The connection, as long as somebody else holds it.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Connection> {
+        self.handle.upgrade().map(|handle| Connection { handle })
+    }
 }
 
 impl Connection {
@@ -246,6 +260,19 @@ impl Connection {
     /// [`paths`](Self::paths).
     pub fn paths_changed(&self) -> impl Future<Output = ()> + '_ {
         self.shared().path_news.notified()
+    }
+
+    /// A handle that does not keep the connection open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection { handle: Arc::downgrade(&self.handle) }
+    }
+
+    /// Whether the handshake is through and the connection is not over.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        let state = self.shared().lock();
+        state.is_connected && state.end.is_none()
     }
 
     /// Streams that are open on at least one side.

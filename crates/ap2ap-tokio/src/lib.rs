@@ -24,7 +24,7 @@ pub use clock::wall_time;
 pub use config::{
     ACCEPT_QUEUE_MAX, CARRIERS_MAX, CONNECTIONS_MAX, EndpointConfig, STRANGERS_MAX, UNCONFIRMED_MAX,
 };
-pub use connection::Connection;
+pub use connection::{Connection, WeakConnection};
 pub use endpoint::Endpoint;
 pub use error::{AddCarrierError, ConnectError, ConnectionError, OpenPathError, StreamError};
 pub use paths::{PATHS_KNOWN_MAX, PathKey, PathPhase, PathReport};

@@ -17,6 +17,14 @@ pub const PATHS_KNOWN_MAX: usize = 24;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PathKey(u64);
 
+impl PathKey {
+    /// The number, which a connection never gives twice.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// How far a path is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathPhase {

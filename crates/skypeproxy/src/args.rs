@@ -55,6 +55,9 @@ pub(crate) enum Command {
     /// further left counts: flag, variable, file, default.
     #[command(after_long_help = help::CLIENT.text())]
     Client(ClientArgs),
+    /// Ask a client or a bridge that runs how its sessions and paths are.
+    #[command(after_long_help = help::STATUS.text())]
+    Status(StatusArgs),
     /// Make a key, for a bridge or for a client that a bridge is to know: the secret goes to a file, the
     /// public key to stdout.
     #[command(after_long_help = help::KEYGEN.text())]
@@ -82,6 +85,16 @@ pub(crate) struct CompletionsArgs {
     /// Which shell.
     #[arg(value_name = "SHELL")]
     pub(crate) shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatusArgs {
+    /// The status socket [default: the client's or else the bridge's in $XDG_RUNTIME_DIR/skypeproxy].
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -193,6 +206,10 @@ pub(crate) struct BridgeArgs {
     /// first, "system" is as much as the system likes [default: small].
     #[arg(long, value_name = "SIZE", value_parser = TcpBuffers::from_text)]
     pub(crate) tcp_buffers: Option<TcpBuffers>,
+    /// Where `skypeproxy status` finds this process: a Unix socket, made at the start for this user alone and
+    /// removed at the end [default: bridge.sock in $XDG_RUNTIME_DIR/skypeproxy, if that is set].
+    #[arg(long, value_name = "PATH", value_parser = PathBuf::from_text)]
+    pub(crate) status_socket: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]
@@ -221,6 +238,10 @@ pub(crate) struct ClientArgs {
     /// first, "system" is as much as the system likes [default: small].
     #[arg(long, value_name = "SIZE", value_parser = TcpBuffers::from_text)]
     pub(crate) tcp_buffers: Option<TcpBuffers>,
+    /// Where `skypeproxy status` finds this process: a Unix socket, made at the start for this user alone and
+    /// removed at the end [default: client.sock in $XDG_RUNTIME_DIR/skypeproxy, if that is set].
+    #[arg(long, value_name = "PATH", value_parser = PathBuf::from_text)]
+    pub(crate) status_socket: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]
@@ -267,6 +288,7 @@ mod tests {
             ),
             "skypeproxy keygen --out k",
             "skypeproxy config check --kind client c.toml",
+            "skypeproxy status --socket /s --json",
             "skypeproxy client --config c.toml --print-config",
         ];
         for line in lines {

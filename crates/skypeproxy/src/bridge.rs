@@ -1,7 +1,9 @@
 //! `skypeproxy bridge`: takes connections from clients and forwards them.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 
+use anyhow::Context;
 use tracing::info;
 use tunnel::{Attachment, Bridge, Ended, ForwardList};
 
@@ -11,7 +13,8 @@ use crate::config::{self, BridgeSettings};
 use crate::exit::{Exit, OrExit};
 use crate::replay_mark::ReplayMark;
 use crate::sandbox::{self, Reach};
-use crate::{block_on, carriers, key_file, limits, log, notify, signals};
+use crate::status::{Socket, SocketKind};
+use crate::{block_on, carriers, key_file, limits, log, notify, signals, status};
 
 pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
@@ -26,6 +29,7 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
         allow,
         forwards: Some(forwards),
         tcp_buffers,
+        status_socket,
         sandbox,
     } = loaded.settings
     else {
@@ -34,16 +38,20 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let (key, _lock) = key_file::read_and_lock(&key_file.value)?;
     let mark = ReplayMark::begin(&key_file.value, key).allowing(allow.map(|allow| allow.value));
     limits::raise(limits::BRIDGE);
+    let named = status_socket.map(|socket| socket.value);
+    let socket = Socket::open(named.as_deref(), SocketKind::Bridge)?;
     let reach = Reach::of_bridge(forwards.value.iter().map(SocketAddr::port));
+    let reach = reach.and_removing_in(socket.as_ref().map(Socket::dir));
     sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
     let forwards = ForwardList::new(forwards.value).with_tcp_buffers(tcp_buffers.value);
-    block_on(serve(&carriers.value, mark, forwards))
+    let listener = socket.as_ref().map(Socket::listener).transpose().or_exit(Exit::Os)?;
+    block_on(serve(&carriers.value, mark, (forwards, listener)))
 }
 
 async fn serve(
     carriers: &[CarrierSpec],
     mark: ReplayMark,
-    forwards: ForwardList,
+    (forwards, status): (ForwardList, Option<UnixListener>),
 ) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let mut attachments = Vec::new();
@@ -54,8 +62,11 @@ async fn serve(
     info!(carriers = attachments.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
     notify::ready(attachments.iter().map(Attachment::watch).collect());
+    let bridge = Bridge::new(attachments, forwards);
+    let status = status::serve(status, bridge.roster().clone());
     let ended = tokio::select! {
-        ended = Bridge::new(attachments, forwards).run(stop) => ended,
+        ended = bridge.run(stop) => ended,
+        failed = status => return failed.context("the status socket failed").or_exit(Exit::Os),
         never = mark.keep() => match never {},
     };
     match ended {

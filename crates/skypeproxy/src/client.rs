@@ -1,6 +1,7 @@
 //! `skypeproxy client`: a SOCKS proxy whose connections come out at a bridge.
 
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use anyhow::Context;
@@ -15,7 +16,8 @@ use crate::carriers::CarrierSpec;
 use crate::config::{self, ClientSettings, Origin};
 use crate::exit::{Exit, OrExit};
 use crate::sandbox::{self, Reach};
-use crate::{block_on, carriers, key_file, limits, log, notify, signals};
+use crate::status::{Socket, SocketKind};
+use crate::{block_on, carriers, key_file, limits, log, notify, signals, status};
 
 pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     let print_only = args.file.print_config;
@@ -31,6 +33,7 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         client_key,
         listen,
         tcp_buffers,
+        status_socket,
         sandbox,
     } = loaded.settings
     else {
@@ -41,7 +44,10 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     }
     let credentials = credentials(key.value, client_key.map(|file| file.value).as_deref())?;
     limits::raise(limits::CLIENT);
+    let named = status_socket.map(|socket| socket.value);
+    let socket = Socket::open(named.as_deref(), SocketKind::Client)?;
     let reach = Reach::of_client(listen.value.port());
+    let reach = reach.and_removing_in(socket.as_ref().map(Socket::dir));
     sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
     let plan = Plan {
         carriers: carriers.value,
@@ -50,7 +56,8 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         listen: listen.value,
         tcp_buffers: tcp_buffers.value,
     };
-    block_on(serve(plan))
+    let listener = socket.as_ref().map(Socket::listener).transpose().or_exit(Exit::Os)?;
+    block_on(serve(plan, listener))
 }
 
 /// What a client needs to be told.
@@ -69,7 +76,7 @@ fn credentials(bridge: PublicKey, client_key: Option<&Path>) -> anyhow::Result<C
     Ok(credentials.with_client_key(key_file::read(file)?))
 }
 
-async fn serve(plan: Plan) -> anyhow::Result<()> {
+async fn serve(plan: Plan, status: Option<UnixListener>) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let front = listen_socks(plan.listen, plan.tcp_buffers)?;
     let attachments = attach(&plan.carriers, plan.credentials.bridge()).await?;
@@ -79,7 +86,13 @@ async fn serve(plan: Plan) -> anyhow::Result<()> {
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
     notify::ready(presence);
-    match Client::new(session).with_tcp_buffers(plan.tcp_buffers).run(front, stop).await {
+    let status = status::serve(status, session.roster().clone());
+    let client = Client::new(session).with_tcp_buffers(plan.tcp_buffers);
+    let ended = tokio::select! {
+        ended = client.run(front, stop) => ended,
+        failed = status => return failed.context("the status socket failed").or_exit(Exit::Os),
+    };
+    match ended {
         Ended::Stopped => Ok(()),
         Ended::CarriersGone(refusal) => Err(carriers::gone(refusal)),
     }

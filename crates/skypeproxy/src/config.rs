@@ -33,6 +33,7 @@ pub(crate) use client::{ClientSettings, LISTEN_DEFAULT};
 pub(crate) use kind::Kind;
 pub(crate) use overlay::OverlaySettings;
 pub(crate) use problem::Origin;
+pub(crate) use sources::Environment;
 pub(crate) use value::Value;
 
 use crate::args::{CheckArgs, FileArgs, SandboxArgs};
@@ -42,7 +43,7 @@ use crate::sandbox::Mode;
 use file::SourceFile;
 use print::Printer;
 use problem::Problems;
-use sources::{Environment, Key, Missing, Setting, Sources};
+use sources::{Key, Missing, Setting, Sources};
 use value::{choice, word};
 
 /// A process is attached to no more overlays at once.
@@ -52,6 +53,9 @@ const CARRIER: Key = Key { name: "carrier", flag: "--carrier", variable: "SKYPEP
 
 const TCP_BUFFERS: Key =
     Key { name: "tcp_buffers", flag: "--tcp-buffers", variable: "SKYPEPROXY_TCP_BUFFERS" };
+
+const STATUS_SOCKET: Key =
+    Key { name: "status_socket", flag: "--status-socket", variable: "SKYPEPROXY_STATUS_SOCKET" };
 
 /// Names the file itself.
 const CONFIG_VARIABLE: &str = "SKYPEPROXY_CONFIG";

@@ -68,6 +68,7 @@ pub(crate) const BRIDGE: Extra = Extra {
         ("SKYPEPROXY_ALLOW", "as --allow; a list"),
         ("SKYPEPROXY_FORWARD", "as --forward; a list"),
         ("SKYPEPROXY_TCP_BUFFERS", "as --tcp-buffers"),
+        ("SKYPEPROXY_STATUS_SOCKET", "as --status-socket"),
         ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
         ("SKYPEPROXY_CONFIG", "as --config"),
     ],
@@ -104,6 +105,7 @@ pub(crate) const CLIENT: Extra = Extra {
         ("SKYPEPROXY_CLIENT_KEY", "as --client-key"),
         ("SKYPEPROXY_LISTEN", "as --listen"),
         ("SKYPEPROXY_TCP_BUFFERS", "as --tcp-buffers"),
+        ("SKYPEPROXY_STATUS_SOCKET", "as --status-socket"),
         ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
         ("SKYPEPROXY_CONFIG", "as --config"),
     ],
@@ -123,6 +125,18 @@ pub(crate) const CLIENT: Extra = Extra {
         "skypeproxy client --carrier skype:unix:/run/skype/alice.sock \\",
         "    --bridge skype:bob --bridge-key KEY",
         "curl --socks5-hostname 127.0.0.1:1080 http://192.0.2.7:9001/",
+    ],
+};
+
+pub(crate) const STATUS: Extra = Extra {
+    variables: &[],
+    files: &[
+        "The socket is the one that the client or bridge was told with --status-socket.",
+        "With --json the answer is one object; its shape is in the book, Running it.",
+    ],
+    examples: &[
+        "skypeproxy status",
+        "skypeproxy status --socket /run/skypeproxy/bridge.sock --json",
     ],
 };
 
@@ -175,7 +189,7 @@ impl Extra {
             ]));
         }
         let variables = self.variables.iter().chain(&VARIABLES);
-        all.extend(variables.map(|(name, meaning)| format!("{name:<22} {meaning}")));
+        all.extend(variables.map(|(name, meaning)| format!("{name:<24} {meaning}")));
         all
     }
 }

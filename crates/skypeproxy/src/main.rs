@@ -17,6 +17,7 @@ mod overlay;
 mod replay_mark;
 mod sandbox;
 mod signals;
+mod status;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Completions(args) => generate::completions(args.shell),
         Command::Generate(args) => generate::all(&args.out),
         Command::Config(ConfigCommand::Check(args)) => config::check(&args),
+        Command::Status(args) => status::run(&args),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Overlay(args) => block_on(overlay::run(args)),
         // These two may enter a sandbox, which has to be before there are threads.

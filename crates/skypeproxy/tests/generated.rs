@@ -43,9 +43,17 @@ fn every_command_has_a_page_that_ends_with_its_exit_codes() {
     let pages = generate(dir.path());
     let pages: BTreeMap<_, _> =
         pages.into_iter().filter(|(name, _)| name.starts_with("man")).collect();
-    for command in
-        ["", "-client", "-bridge", "-overlay", "-demo", "-keygen", "-config-check", "-completions"]
-    {
+    for command in [
+        "",
+        "-client",
+        "-bridge",
+        "-overlay",
+        "-demo",
+        "-keygen",
+        "-status",
+        "-config-check",
+        "-completions",
+    ] {
         let name = PathBuf::from(format!("man/skypeproxy{command}.1"));
         let page = String::from_utf8(pages.get(&name).expect(command).clone()).unwrap();
         for heading in [".SH NAME", ".SH SYNOPSIS", ".SH \"EXIT STATUS\"", ".SH EXAMPLES"] {

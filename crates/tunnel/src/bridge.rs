@@ -16,7 +16,9 @@ use crate::Ended;
 use crate::attach::{Attachment, keep_all};
 use crate::code;
 use crate::dial::ForwardList;
+use crate::roster::Roster;
 use crate::splice::{reset_on_close, splice};
+use crate::status::Role;
 
 /// Streams that a bridge serves at once; more are reset. Each holds a socket and about 20 KiB.
 pub const STREAMS_MAX: usize = 2048;
@@ -34,8 +36,15 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Bridge {
     attachments: Vec<Attachment>,
+    common: Common,
+}
+
+/// What all connections of a bridge share.
+#[derive(Clone, Debug)]
+struct Common {
     forward: Arc<ForwardList>,
     streams: Arc<Semaphore>,
+    roster: Roster,
 }
 
 impl Bridge {
@@ -43,7 +52,14 @@ impl Bridge {
     #[must_use]
     pub fn new(attachments: Vec<Attachment>, forward: ForwardList) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-        Self { attachments, forward: Arc::new(forward), streams }
+        let roster = Roster::new(Role::Bridge);
+        Self { attachments, common: Common { forward: Arc::new(forward), streams, roster } }
+    }
+
+    /// Tells how things stand, for as long as it is held.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.common.roster
     }
 
     /// Serves until `stop` is cancelled or every carrier is gone for good. Streams that are open
@@ -51,8 +67,7 @@ impl Bridge {
     pub async fn run(self, stop: CancellationToken) -> Ended {
         let mut tasks = JoinSet::new();
         for attachment in &self.attachments {
-            let (forward, streams) = (Arc::clone(&self.forward), Arc::clone(&self.streams));
-            tasks.spawn(serve_attachment(attachment.watch(), forward, streams));
+            tasks.spawn(serve_attachment(attachment.watch(), self.common.clone()));
         }
         // Clients come by themselves when a carrier is back.
         let back = Notify::new();
@@ -69,11 +84,7 @@ impl Bridge {
 }
 
 /// Serves the clients of one endpoint after the other.
-async fn serve_attachment(
-    mut endpoints: watch::Receiver<Option<Endpoint>>,
-    forward: Arc<ForwardList>,
-    streams: Arc<Semaphore>,
-) {
+async fn serve_attachment(mut endpoints: watch::Receiver<Option<Endpoint>>, common: Common) {
     let mut connections = JoinSet::new();
     loop {
         let endpoint = endpoints.borrow_and_update().clone();
@@ -82,7 +93,8 @@ async fn serve_attachment(
         {
             while connections.try_join_next().is_some() {}
             let span = connection.span().clone();
-            let served = serve_connection(connection, Arc::clone(&forward), Arc::clone(&streams));
+            common.roster.enter(&connection);
+            let served = serve_connection(connection, common.clone());
             connections.spawn(served.instrument(span));
         }
         drop(endpoint);
@@ -92,25 +104,21 @@ async fn serve_attachment(
     }
 }
 
-async fn serve_connection(
-    connection: Connection,
-    forward: Arc<ForwardList>,
-    streams: Arc<Semaphore>,
-) {
+async fn serve_connection(connection: Connection, common: Common) {
     info!("a client connected");
     let mut tasks = JoinSet::new();
     while let Some(mut stream) = connection.accept_stream().await {
         while tasks.try_join_next().is_some() {}
-        let Ok(permit) = Arc::clone(&streams).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&common.streams).try_acquire_owned() else {
             stream.reset(code::BUSY);
             stream.stop(code::BUSY);
             continue;
         };
         // At the level of errors, so that whatever is logged inside it has it.
         let span = error_span!("stream", id = %stream.id());
-        let forward = Arc::clone(&forward);
+        let common = common.clone();
         let served = async move {
-            serve_stream(stream, &forward).await;
+            serve_stream(stream, &common).await;
             drop(permit);
         };
         tasks.spawn(served.instrument(span));
@@ -119,7 +127,8 @@ async fn serve_connection(
     info!(%reason, "a client is gone");
 }
 
-async fn serve_stream(mut stream: Stream, forward: &ForwardList) {
+async fn serve_stream(mut stream: Stream, common: &Common) {
+    let forward = &common.forward;
     let opened = timeout(OPEN_TIMEOUT, read_open(&mut stream)).await;
     let Ok(Some((open, mut ahead))) = opened else {
         debug!("no opening message");
@@ -157,7 +166,9 @@ async fn serve_stream(mut stream: Stream, forward: &ForwardList) {
         return;
     }
     debug!("connected");
+    let open = common.roster.stream();
     let carried = splice(tcp, stream, forward.tcp_buffers()).await;
+    open.ended(carried);
     debug!(from_target = carried.from_tcp, to_target = carried.to_tcp, "stream ended");
 }
 

@@ -16,6 +16,7 @@ use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
 
 use crate::Ended;
 use crate::code;
+use crate::roster::Roster;
 use crate::session::{CONNECTION_WAIT, Session};
 use crate::splice::{reset_on_close, splice};
 use crate::tcp::TcpBuffers;
@@ -113,7 +114,7 @@ async fn serve(session: &Session, id: RequestId, mut request: Request, buffers: 
     match opened {
         Ok(opened) => {
             let span = opened.span.clone();
-            carry(opened, request, buffers).instrument(span).await;
+            carry(opened, request, (buffers, session.roster())).instrument(span).await;
         }
         Err(error) => {
             debug!(%error, "no stream to the bridge");
@@ -123,7 +124,7 @@ async fn serve(session: &Session, id: RequestId, mut request: Request, buffers: 
 }
 
 /// Tells the SOCKS client what was answered, and carries octets if it was connected.
-async fn carry(opened: Opened, request: Request, buffers: TcpBuffers) {
+async fn carry(opened: Opened, request: Request, (buffers, roster): (TcpBuffers, &Roster)) {
     let Opened { mut stream, answer, ahead, .. } = opened;
     if answer.cause != Cause::Connected {
         debug!(cause = ?answer.cause, "the bridge did not connect");
@@ -136,7 +137,9 @@ async fn carry(opened: Opened, request: Request, buffers: TcpBuffers) {
         return;
     }
     debug!("connected");
+    let open = roster.stream();
     let carried = splice(tcp, stream, buffers).await;
+    open.ended(carried);
     debug!(from_client = carried.from_tcp, to_client = carried.to_tcp, "request ended");
 }
 

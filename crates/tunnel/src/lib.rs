@@ -7,14 +7,17 @@ mod bridge;
 mod client;
 mod dial;
 mod lease;
+mod roster;
 mod session;
 mod splice;
+pub mod status;
 mod tcp;
 
 pub use attach::{Attach, AttachError, Attaching, Attachment};
 pub use bridge::{Bridge, STREAMS_MAX};
 pub use client::{Client, REQUESTS_MAX};
 pub use dial::{DIAL_TIMEOUT, ForwardList};
+pub use roster::Roster;
 pub use session::{CONNECTION_WAIT, Session, SessionError};
 pub use tcp::TcpBuffers;
 

@@ -27,6 +27,8 @@ use tracing::{debug, info, warn};
 use crate::attach::{AttachError, Attachment, keep_all};
 use crate::backoff::Backoff;
 use crate::lease::{Lease, Waiting};
+use crate::roster::Roster;
+use crate::status::Role;
 
 /// Between attempts to connect while nobody asks for anything.
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -63,6 +65,7 @@ pub struct Session {
     /// Requests that wait for a connection.
     waiting: AtomicUsize,
     attempts: Mutex<Attempts>,
+    roster: Roster,
 }
 
 #[derive(Debug, Default)]
@@ -124,7 +127,14 @@ impl Session {
             wanted: Notify::new(),
             waiting: AtomicUsize::new(0),
             attempts: Mutex::default(),
+            roster: Roster::new(Role::Client),
         })
+    }
+
+    /// Tells how things stand, for as long as it is held.
+    #[must_use]
+    pub const fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// How many addresses the bridge has.
@@ -262,7 +272,9 @@ impl Session {
             let Some(peer) = self.next_peer() else { break };
             let attachment = self.attachments.iter().find(|(scheme, _)| scheme == peer.scheme());
             if let Some(endpoint) = attachment.and_then(|(_, attachment)| attachment.endpoint()) {
-                return Ok(endpoint.connect(peer.clone(), self.credentials.clone())?);
+                let connection = endpoint.connect(peer.clone(), self.credentials.clone())?;
+                self.roster.enter(&connection);
+                return Ok(connection);
             }
         }
         Err(ConnectionLack::Detached)

@@ -8,7 +8,9 @@ use tunnel::TcpBuffers;
 
 use super::print::Printer;
 use super::sources::{Key, Missing, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, NO_CARRIER, SANDBOX, Settings, TCP_BUFFERS};
+use super::{
+    CARRIER, CARRIERS_MAX, Kind, NO_CARRIER, SANDBOX, STATUS_SOCKET, Settings, TCP_BUFFERS,
+};
 use crate::args::{BridgeArgs, FileArgs};
 use crate::carriers::CarrierSpec;
 use crate::sandbox::Mode;
@@ -33,8 +35,15 @@ const NO_FORWARD: Missing = Missing {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 6] =
-    [CARRIER.name, KEY.name, ALLOW.name, FORWARD.name, TCP_BUFFERS.name, SANDBOX.name];
+pub(super) const KEYS: [&str; 7] = [
+    CARRIER.name,
+    KEY.name,
+    ALLOW.name,
+    FORWARD.name,
+    TCP_BUFFERS.name,
+    STATUS_SOCKET.name,
+    SANDBOX.name,
+];
 
 /// What a bridge does.
 #[derive(Debug)]
@@ -45,6 +54,7 @@ pub(crate) struct BridgeSettings {
     pub(crate) allow: Option<Setting<Vec<PublicKey>>>,
     pub(crate) forwards: Option<Setting<Vec<SocketAddr>>>,
     pub(crate) tcp_buffers: Setting<TcpBuffers>,
+    pub(crate) status_socket: Option<Setting<PathBuf>>,
     pub(crate) sandbox: Setting<Mode>,
 }
 
@@ -63,6 +73,7 @@ impl Settings for BridgeSettings {
             allow: sources.list(&ALLOW, args.allow, ALLOWED_MAX),
             forwards: sources.list(&FORWARD, args.forwards, FORWARDS_MAX),
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
+            status_socket: sources.value(&STATUS_SOCKET, args.status_socket),
             sandbox: super::sandbox(&args.sandbox, sources),
         };
         settings.check_ports(sources);
@@ -85,6 +96,7 @@ impl Settings for BridgeSettings {
         printer.list(&ALLOW, self.allow.as_ref());
         printer.list(&FORWARD, self.forwards.as_ref());
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
+        printer.value(&STATUS_SOCKET, self.status_socket.as_ref());
         printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }

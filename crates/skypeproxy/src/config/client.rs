@@ -9,7 +9,9 @@ use tunnel::TcpBuffers;
 
 use super::print::Printer;
 use super::sources::{Key, Missing, Setting, Sources};
-use super::{CARRIER, CARRIERS_MAX, Kind, NO_CARRIER, SANDBOX, Settings, TCP_BUFFERS};
+use super::{
+    CARRIER, CARRIERS_MAX, Kind, NO_CARRIER, SANDBOX, STATUS_SOCKET, Settings, TCP_BUFFERS,
+};
 use crate::args::{ClientArgs, FileArgs};
 use crate::carriers::CarrierSpec;
 use crate::sandbox::Mode;
@@ -36,13 +38,14 @@ const NO_BRIDGE_KEY: Missing =
     Missing { key: &BRIDGE_KEY, remedy: "no key: give the bridge's public key with --bridge-key" };
 
 /// What may stand at the top of a client's file.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     CARRIER.name,
     BRIDGE.name,
     BRIDGE_KEY.name,
     CLIENT_KEY.name,
     LISTEN.name,
     TCP_BUFFERS.name,
+    STATUS_SOCKET.name,
     SANDBOX.name,
 ];
 
@@ -56,6 +59,7 @@ pub(crate) struct ClientSettings {
     pub(crate) client_key: Option<Setting<PathBuf>>,
     pub(crate) listen: Setting<SocketAddr>,
     pub(crate) tcp_buffers: Setting<TcpBuffers>,
+    pub(crate) status_socket: Option<Setting<PathBuf>>,
     pub(crate) sandbox: Setting<Mode>,
 }
 
@@ -75,6 +79,7 @@ impl Settings for ClientSettings {
             client_key: sources.value(&CLIENT_KEY, args.client_key),
             listen: sources.value(&LISTEN, args.listen).unwrap_or(Setting::default(LISTEN_DEFAULT)),
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
+            status_socket: sources.value(&STATUS_SOCKET, args.status_socket),
             sandbox: super::sandbox(&args.sandbox, sources),
         };
         settings.check_reach(sources);
@@ -97,6 +102,7 @@ impl Settings for ClientSettings {
         printer.value(&CLIENT_KEY, self.client_key.as_ref());
         printer.value(&LISTEN, Some(&self.listen));
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
+        printer.value(&STATUS_SOCKET, self.status_socket.as_ref());
         printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }

@@ -5,6 +5,7 @@
 //! socket is found again after a restart without a rule.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, NetPort,
@@ -47,6 +48,8 @@ pub(crate) struct Reach {
     listen_ports: Vec<u16>,
     connect_ports: Vec<u16>,
     resolver_files: &'static [&'static str],
+    /// Where files may be removed.
+    removing_in: Option<PathBuf>,
 }
 
 /// What landlock enforces.
@@ -79,6 +82,11 @@ impl Reach {
         Self { connect_ports, resolver_files: &RESOLVER_FILES, ..Self::default() }
     }
 
+    /// The same, and files may be removed that are in this directory: a socket of our own.
+    pub(crate) fn and_removing_in(self, dir: Option<&Path>) -> Self {
+        Self { removing_in: dir.map(Path::to_owned), ..self }
+    }
+
     /// Restricts this thread, and all that it starts, to this.
     ///
     /// # Errors
@@ -102,6 +110,7 @@ impl Reach {
             .create()?
             .add_rules(path_beneath_rules(QUOTA_FILES, AccessFs::ReadFile))?
             .add_rules(path_beneath_rules(self.resolver_files, AccessFs::ReadFile))?
+            .add_rules(path_beneath_rules(&self.removing_in, AccessFs::RemoveFile))?
             .add_rules(ports(&self.listen_ports, AccessNet::BindTcp))?
             .add_rules(ports(&self.connect_ports, AccessNet::ConnectTcp))?
             .restrict_self()

@@ -6,8 +6,12 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
+
+use rustix::fs::{AtFlags, CWD};
+use rustix::io::Errno;
 
 use super::{Error, Mode, Reach, enter};
 
@@ -49,6 +53,22 @@ fn no_file_is_read_or_made() {
         assert!(File::open("/etc/hosts").is_ok());
     });
     sandboxed(Reach::of_client(0), || assert!(is_denied(File::open("/etc/hosts"))));
+}
+
+#[test]
+fn files_are_removed_where_our_socket_is_and_nowhere_else() {
+    let (ours, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [mine, not_mine] = [&ours, &others].map(|dir| dir.path().join("f"));
+    fs::write(&mine, "x").unwrap();
+    fs::write(&not_mine, "x").unwrap();
+    let reach = Reach::of_client(0).and_removing_in(Some(ours.path()));
+    let remove = |path: &Path| rustix::fs::unlinkat(CWD, path, AtFlags::empty());
+    sandboxed(reach, move || {
+        assert_eq!(remove(&not_mine), Err(Errno::ACCESS));
+        assert_eq!(remove(&mine), Ok(()));
+        // Nothing is made there, nor read.
+        assert!(is_denied(File::create(&mine)));
+    });
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! Who is connected: kept for whoever asks how things stand, and keeping nobody connected.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ap2ap_stream::LossClass;
+use ap2ap_tokio::{Connection, PathPhase, PathReport, PathSigns, Route, WeakConnection};
+use tokio::time::Instant;
+
+use crate::splice::Carried;
+use crate::status::{
+    LossKind, PathRoute, PathState, PathStatus, Role, SessionState, SessionStatus, Status, Totals,
+    VERSION,
+};
+
+/// A path that was asked so often in a row without an answer is called silent. Loss alone makes it look so now
+/// and then, and only in what is shown.
+const SILENT_PROBES: u32 = 2;
+
+/// The sessions of a client or a bridge, and what it carried. Clones are the same roster.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    role: Role,
+    started: Instant,
+    totals: Totals,
+    /// Those that are over are left out when the next one begins: endpoints limit the others.
+    sessions: Vec<Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    id: u64,
+    began: Instant,
+    connection: WeakConnection,
+}
+
+/// A stream that is being carried; it counts as open until it is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenStream(Roster);
+
+impl Roster {
+    pub(crate) fn new(role: Role) -> Self {
+        let state = State {
+            role,
+            started: Instant::now(),
+            totals: Totals::default(),
+            sessions: Vec::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// A connection began.
+    pub(crate) fn enter(&self, connection: &Connection) {
+        let mut state = self.lock();
+        state.sessions.retain(|session| session.connection.upgrade().is_some());
+        let (id, began) = (state.totals.sessions, Instant::now());
+        state.totals.sessions += 1;
+        state.sessions.push(Session { id, began, connection: connection.downgrade() });
+    }
+
+    /// A stream was connected to its target.
+    pub(crate) fn stream(&self) -> OpenStream {
+        let mut state = self.lock();
+        state.totals.streams += 1;
+        state.totals.streams_open += 1;
+        OpenStream(self.clone())
+    }
+
+    /// How things stand now.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        // Locks of connections are taken one at a time, and not under ours.
+        let (role, uptime, totals, live) = {
+            let state = self.lock();
+            let live: Vec<_> = state
+                .sessions
+                .iter()
+                .filter_map(|one| Some((one.id, one.began, one.connection.upgrade()?)))
+                .collect();
+            (state.role, state.started.elapsed(), state.totals, live)
+        };
+        let sessions = live
+            .iter()
+            .filter(|(_, _, connection)| connection.close_reason().is_none())
+            .map(|(id, began, connection)| session(*id, began.elapsed(), connection))
+            .collect();
+        Status { version: VERSION, role, uptime_s: uptime.as_secs_f64(), totals, sessions }
+    }
+
+    /// A poisoned lock is taken all the same: counters are never half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenStream {
+    /// It has ended, and carried this.
+    pub(crate) fn ended(self, carried: Carried) {
+        let mut state = self.0.lock();
+        let totals = &mut state.totals;
+        totals.octets_from_tcp = totals.octets_from_tcp.saturating_add(carried.from_tcp);
+        totals.octets_to_tcp = totals.octets_to_tcp.saturating_add(carried.to_tcp);
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.totals.streams_open = state.totals.streams_open.saturating_sub(1);
+    }
+}
+
+fn session(id: u64, age: Duration, connection: &Connection) -> SessionStatus {
+    let stats = connection.stats();
+    SessionStatus {
+        id,
+        state: if connection.is_up() { SessionState::Up } else { SessionState::Connecting },
+        age_s: age.as_secs_f64(),
+        streams_open: u64::try_from(connection.streams_open()).unwrap_or(u64::MAX),
+        datagrams_sent: stats.datagrams_sent,
+        octets_sent: stats.octets_sent,
+        datagrams_received: stats.datagrams_received,
+        octets_received: stats.octets_received,
+        packets_lost: stats.packets_lost,
+        octets_resent: stats.octets_resent,
+        paths: connection.paths().iter().map(path).collect(),
+    }
+}
+
+fn path(report: &PathReport) -> PathStatus {
+    let stats = report.stats.unwrap_or_default();
+    let (state, reason) = match &report.phase {
+        PathPhase::Opening => (PathState::Opening, None),
+        PathPhase::Open => (state_of(report.signs), None),
+        PathPhase::Over(why) => (PathState::Over, Some(why.to_string())),
+    };
+    PathStatus {
+        id: report.key.number(),
+        carrier: report.carrier.to_string(),
+        peer: report.peer.as_ref().map(ToString::to_string),
+        route: match report.route {
+            Route::Direct => PathRoute::Direct,
+            Route::Relayed => PathRoute::Relayed,
+            Route::Unknown => PathRoute::Unknown,
+        },
+        state,
+        reason,
+        age_s: report.age.as_secs_f64(),
+        probes_unanswered: report.signs.probes_unanswered,
+        rate: stats.rate,
+        rtt_ms: stats.rtt.map(millis),
+        rtt_min_ms: stats.rtt_min.map(millis),
+        loss: match stats.loss.class {
+            LossClass::Chance => LossKind::Chance,
+            LossClass::Queue => LossKind::Queue,
+            LossClass::Policer => LossKind::Policer,
+            LossClass::Untold | _ => LossKind::Untold,
+        },
+        chance: f64::from(stats.loss.chance_ppm) / 1e6,
+        switches: None,
+        bottleneck: None,
+        control: stats.state.to_owned(),
+        octets_sent: stats.sent.octets,
+        octets_received: stats.octets_received,
+        packets_lost: stats.lost.packets,
+        in_flight: stats.in_flight,
+    }
+}
+
+const fn state_of(signs: PathSigns) -> PathState {
+    match signs {
+        PathSigns { is_heard: false, .. } => PathState::Asking,
+        PathSigns { probes_unanswered: SILENT_PROBES.., .. } => PathState::Silent,
+        PathSigns { .. } => PathState::Answering,
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
