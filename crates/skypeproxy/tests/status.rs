@@ -163,7 +163,10 @@ fn the_usual_socket_is_found_and_who_comes_second_goes_without() {
     assert!(String::from_utf8(asked(&["status"]).stdout).unwrap().starts_with("bridge, up for"));
     let (client, _) = place.client();
     assert!(String::from_utf8(asked(&["status"]).stdout).unwrap().starts_with("client, up for"));
-    let (second, _) = place.client();
+    // Over UDP, for two programs on one login would be in each other's way.
+    let words = place.client_words("udp:127.0.0.1:0", "udp:127.0.0.1:9");
+    let runtime_dir = runtime.path().to_str().unwrap();
+    let second = Running::start_with(&words, &[("XDG_RUNTIME_DIR", runtime_dir)]);
     second.wait_for_stderr("no status socket");
     assert!(runtime.path().join("skypeproxy/client.sock").exists());
     for process in [second, client, bridge] {
