@@ -18,7 +18,7 @@ use relay_sim::LinkSpec;
 use relay_sim::censor::Censor;
 pub use relays::RelayStats;
 use relays::Relays;
-use script::Script;
+use script::{Picker, Script};
 use skype_api::{
     AppName, Command, CommandId, ErrorCode, Line, Message, StreamRef, UserHandle, UserStatus,
 };
@@ -127,6 +127,7 @@ pub struct Overlay {
     relays: Option<Relays>,
     /// Of each login whose line somebody censors.
     censors: BTreeMap<UserHandle, Censor>,
+    picker: Option<Picker>,
     script: Script,
     /// When the overlay was made: its relays, censors and events count from here.
     origin: Instant,
@@ -228,6 +229,7 @@ impl Overlay {
             links: Links { default, between, seed: config.seed, next_pair: 0 },
             relays,
             censors: script::censors(config, &all),
+            picker: Picker::new(config, &all),
             script: Script::new(config, &all),
             origin: now,
             timers: Timers::default(),

@@ -125,6 +125,8 @@ fn names_what_is_wrong_with_relays_censors_and_events() {
     );
     refuses("[censor]\nlogins = [\"eve\"]", "censor.logins names \"eve\"");
     refuses("[censor]\nloss_burst = 3", "censor.loss_burst has no meaning without censor.loss");
+    refuses("[censor]\nloss_above = 3", "censor.loss_above has no meaning without censor.loss");
+    refuses("[censor]\nloss = 0.1\nloss_burst = 3\nloss_above = 3", "cannot stand beside");
     let event = |rest: &str| format!("[[event]]\nwhat = {rest}");
     refuses(&event("\"outage\"\nat_s = -1\nfor_s = 1"), "event[0].at_s = -1");
     refuses(&event("\"outage\"\nat_s = 1\nfor_s = 0"), "event[0].for_s = 0");

@@ -280,6 +280,22 @@ fn a_censor_throttles_and_drops_on_the_lines_that_it_watches_only() {
 }
 
 #[test]
+fn a_censor_that_looks_at_lengths_spares_what_is_short() {
+    let mut world = World::new("[censor]\nloss = 0.99\nloss_above = 50\n");
+    world.open();
+    let long = world.passes(1, 200);
+    assert!(long <= 10, "{long} of 200");
+    world.heard.clear();
+    for _ in 0..50 {
+        world.say(world.alice, "ALTER APPLICATION a DATAGRAM bob:1 short");
+    }
+    world.sleep(1.0);
+    let heard = world.heard.remove(&world.bob).unwrap();
+    assert_eq!(heard.iter().filter(|line| line.ends_with(" short")).count(), 50);
+    world.assert_books_balance();
+}
+
+#[test]
 fn in_an_outage_nothing_passes_and_afterwards_all_does_until_the_next_one() {
     let event = "[[event]]\nwhat = \"outage\"\nat_s = 50\nfor_s = 60\nevery_s = 100\n";
     let mut world = World::new(event);

@@ -163,6 +163,11 @@ pub(crate) struct DemoArgs {
     /// The share of datagrams that the relay loses in each direction, 0 to 0.9.
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = fraction)]
     pub(crate) loss: f64,
+    /// Put so many relays between client and bridge, each of that rate, round trip and loss, for streams to
+    /// share; without it, each stream has a link of its own.
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u64).range(1..=skype_emu::RELAYS_MAX))]
+    pub(crate) relays: Option<u64>,
     /// The same seed loses the same datagrams.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -277,6 +282,7 @@ mod tests {
     fn what_scripts_rely_on_parses() {
         let key = ap2ap_stream::SecretKey::from_octets([1; 32]).public().to_string();
         let lines = [
+            "skypeproxy demo --relays 4 --relay-rate 3000",
             "skypeproxy demo --listen 127.0.0.1:0 --relay-rate 3000 --rtt 200 --loss 0.05 --seed 7 \
              --check --size 65536 --json",
             "skypeproxy overlay --config overlay.toml",

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use ap2ap_stream::BridgeIdentity;
-use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, Running};
+use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, RelaysConfig, Running};
 use tokio_util::sync::CancellationToken;
 use tunnel::{Bridge, Client, ForwardList, Session, TcpBuffers};
 
@@ -111,15 +111,20 @@ fn overlay_config(args: &DemoArgs, dir: &std::path::Path) -> OverlayConfig {
         consent: Consent::default(),
         consent_ms: 0,
     };
-    OverlayConfig {
-        seed: args.seed,
-        logins: vec![login(CLIENT), login(BRIDGE)],
-        link: LinkConfig {
-            rate: Some(args.relay_rate),
-            rtt_ms: Some(args.rtt),
-            loss: Some(args.loss),
-            ..LinkConfig::default()
-        },
-        ..OverlayConfig::default()
-    }
+    let (rate, rtt_ms, loss) = (Some(args.relay_rate), Some(args.rtt), Some(args.loss));
+    let relays = args.relays.map(|count| RelaysConfig {
+        count: Some(count),
+        rate,
+        rtt_ms,
+        loss,
+        lifetime_s: Some(0.0),
+        set_up_ms: Some(args.rtt),
+        ..RelaysConfig::default()
+    });
+    let link = match relays {
+        Some(_) => LinkConfig::default(),
+        None => LinkConfig { rate, rtt_ms, loss, ..LinkConfig::default() },
+    };
+    let logins = vec![login(CLIENT), login(BRIDGE)];
+    OverlayConfig { seed: args.seed, logins, link, relays, ..OverlayConfig::default() }
 }

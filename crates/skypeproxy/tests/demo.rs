@@ -62,3 +62,9 @@ fn without_json_a_table_is_printed() {
     let stdout = String::from_utf8(run(&words).stdout).unwrap();
     assert!(stdout.contains("ok, hash equal") && stdout.contains("goodput"), "{stdout}");
 }
+
+#[test]
+fn a_demo_over_relays_carries_the_same() {
+    let report = check(&["--size", "50000", "--relays", "3", "--rtt", "20"]);
+    assert_eq!((report["ok"].as_bool(), report["bytes"].as_u64()), (Some(true), Some(50_000)));
+}

@@ -5,7 +5,7 @@ use relay_sim::censor::{self, CensorSpec, Hunt};
 use relay_sim::population;
 use serde::Deserialize;
 
-use super::link::{RATE_MAX, loss};
+use super::link::{HELD_MAX, RATE_MAX, loss};
 use super::relays::SECONDS_MAX;
 use super::{ConfigError, range, seconds};
 
@@ -34,6 +34,8 @@ pub struct CensorConfig {
     pub loss: Option<f64>,
     /// How many it drops in a row, on average; default 1.
     pub loss_burst: Option<f64>,
+    /// It drops only datagrams that are longer than this, in octets of AP2AP text; default all.
+    pub loss_above: Option<u64>,
 }
 
 /// On what kind of machine a relay runs.
@@ -78,8 +80,16 @@ impl CensorConfig {
             manner,
             login_blocked_from: self.login_blocked_from_s.map(seconds),
             rate_max: self.rate_max,
-            drops: drops(self.loss.unwrap_or(0.0), self.loss_burst.unwrap_or(1.0)),
+            drops: match self.loss_above {
+                None => drops(self.loss.unwrap_or(0.0), self.loss_burst.unwrap_or(1.0)),
+                Some(_) => Loss::None,
+            },
         }
+    }
+
+    /// Which datagrams it drops by their length, and the share of them; a link knows no lengths.
+    pub(crate) fn picks(&self) -> Option<(u64, f64)> {
+        Some((self.loss_above?, self.loss.unwrap_or(0.0)))
     }
 
     pub(super) fn check(&self, section: &str, has_relays: bool) -> Result<(), ConfigError> {
@@ -96,8 +106,19 @@ impl CensorConfig {
         // A run of losses has to end.
         range(key("loss"), self.loss.unwrap_or(0.0), 0.0..=0.99)?;
         range(key("loss_burst"), self.loss_burst.unwrap_or(1.0), 1.0..=LOSS_BURST_MAX)?;
-        if self.loss_burst.is_some() && self.loss.is_none() {
-            return Err(ConfigError::Needs { key: key("loss_burst"), other: key("loss") });
+        range(key("loss_above"), self.loss_above.unwrap_or(0), 0..=HELD_MAX)?;
+        let beside_loss =
+            [("loss_burst", self.loss_burst.is_some()), ("loss_above", self.loss_above.is_some())];
+        for (name, _) in beside_loss.into_iter().filter(|(_, is_said)| *is_said) {
+            if self.loss.is_none() {
+                return Err(ConfigError::Needs { key: key(name), other: key("loss") });
+            }
+        }
+        if self.loss_burst.is_some() && self.loss_above.is_some() {
+            return Err(ConfigError::Exclusive {
+                key: key("loss_above"),
+                other: key("loss_burst"),
+            });
         }
         let hunts = [
             ("block_per_hour", self.block_per_hour.is_some()),

@@ -14,6 +14,9 @@ use super::timers::Timer;
 use super::{Overlay, Turn};
 use crate::config::{EventConfig, Happening, OverlayConfig, meant};
 
+/// What draws from the seed, so that it has nobody else's luck.
+const PICK_DICE: u64 = 5 << 32;
+
 /// The events of an overlay.
 #[derive(Debug)]
 pub(super) struct Script {
@@ -80,6 +83,36 @@ impl Script {
 impl Scene {
     fn concerns(&self, logins: &[UserHandle; 2]) -> bool {
         logins.iter().any(|login| self.logins.contains(login))
+    }
+}
+
+/// A censor that drops some datagrams of those that are longer than others.
+#[derive(Debug)]
+pub(super) struct Picker {
+    logins: BTreeSet<UserHandle>,
+    above: u64,
+    share: f64,
+    seed: u64,
+    /// How many were long enough so far.
+    seen: u64,
+}
+
+impl Picker {
+    pub(super) fn new(config: &OverlayConfig, all: &BTreeSet<UserHandle>) -> Option<Self> {
+        let censor = config.censor.as_ref()?;
+        let (above, share) = censor.picks()?;
+        let seed = config.seed ^ PICK_DICE;
+        Some(Self { logins: meant(&censor.logins, all), above, share, seed, seen: 0 })
+    }
+
+    /// Whether it drops this one.
+    pub(super) fn picks(&mut self, logins: &[UserHandle; 2], octets: &[u8]) -> bool {
+        let is_long = super::writes::octets(octets.len()) > self.above;
+        if !is_long || !logins.iter().any(|login| self.logins.contains(login)) {
+            return false;
+        }
+        self.seen += 1;
+        luck(self.seed, self.seen) < self.share
     }
 }
 

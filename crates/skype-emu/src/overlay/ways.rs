@@ -157,7 +157,12 @@ impl Overlay {
 
     /// A datagram has left the line of its sender.
     pub(super) fn forward(&mut self, now: Instant, id: PairId, from: Side, octets: &[u8]) {
-        let verdict = self.verdict(now, id);
+        let mut verdict = self.verdict(now, id);
+        if let (Some(picker), Some(pair)) = (&mut self.picker, self.pairs.get(&id))
+            && picker.picks(&pair.logins(), octets)
+        {
+            verdict = Verdict::Vanishes;
+        }
         let Some(pair) = self.pairs.get(&id).filter(|_| verdict == Verdict::Passes) else {
             return self.stop(id, from, verdict);
         };

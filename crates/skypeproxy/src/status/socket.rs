@@ -17,6 +17,9 @@ use crate::exit::{Exit, coded};
 /// Where a user's programs keep sockets; set by the system when the user logs in.
 const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 
+/// Where a service keeps its own; set by systemd for a unit with `RuntimeDirectory=`.
+const SERVICE_DIR: &str = "RUNTIME_DIRECTORY";
+
 /// The directory below it. It holds nothing but status sockets, since a process in a sandbox may remove
 /// what is in there.
 const DIR: &str = "skypeproxy";
@@ -33,11 +36,15 @@ impl SocketKind {
 
     /// Where it is if nobody says.
     pub(crate) fn usual(self) -> Option<PathBuf> {
-        let dir = Environment::OfProcess.get(RUNTIME_DIR)?;
         let name = match self {
             Self::Client => "client.sock",
             Self::Bridge => "bridge.sock",
         };
+        if let Some(dirs) = Environment::OfProcess.get(SERVICE_DIR) {
+            // Several stand between colons.
+            return Some(std::env::split_paths(&dirs).next()?.join(name));
+        }
+        let dir = Environment::OfProcess.get(RUNTIME_DIR)?;
         Some(Path::new(&dir).join(DIR).join(name))
     }
 }
@@ -74,7 +81,7 @@ impl Socket {
             return bound.map(Some).context("no status socket");
         }
         let Some(path) = kind.usual() else {
-            debug!("no status socket: {RUNTIME_DIR} is not set");
+            debug!("no status socket: neither {RUNTIME_DIR} nor {SERVICE_DIR} is set");
             return Ok(None);
         };
         if let Some(dir) = path.parent()

@@ -73,6 +73,7 @@ pub(super) fn censor(table: &mut Table<'_>) -> CensorConfig {
         rate_max: table.value("rate_max"),
         loss: table.value("loss"),
         loss_burst: table.value("loss_burst"),
+        loss_above: table.value("loss_above"),
     }
 }
 
@@ -132,7 +133,7 @@ fn relays_pairs(relays: &RelaysConfig) -> [(&'static str, Option<String>); 17] {
     ]
 }
 
-fn censor_pairs(censor: &CensorConfig) -> [(&'static str, Option<String>); 9] {
+fn censor_pairs(censor: &CensorConfig) -> [(&'static str, Option<String>); 10] {
     [
         ("logins", list(&censor.logins)),
         ("block_per_hour", toml(censor.block_per_hour)),
@@ -143,6 +144,7 @@ fn censor_pairs(censor: &CensorConfig) -> [(&'static str, Option<String>); 9] {
         ("rate_max", toml(censor.rate_max)),
         ("loss", toml(censor.loss)),
         ("loss_burst", toml(censor.loss_burst)),
+        ("loss_above", toml(censor.loss_above)),
     ]
 }
 
