@@ -5,6 +5,7 @@ mod common;
 
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
 use common::place::{Place, count, signal};
 use common::{Running, curl, octets, web_server};
@@ -85,4 +86,28 @@ fn a_skype_that_dies_takes_its_socket_along_and_is_found_again_when_it_is_starte
     waiting.join().unwrap();
     fetch(&socks, web, &body, &[&client, &bridge]);
     assert!(!bridge.stderr().contains("Skype is gone"), "{}", bridge.stderr());
+}
+
+#[test]
+fn when_all_relays_were_blocked_for_a_while_new_ones_are_asked_for() {
+    let body = octets(20_000);
+    let web = web_server(body.clone());
+    let relays = "rtt_ms = 0\n[relays]\ncount = 20\nrate = 30000\nrtt_ms = 40\nlifetime_s = 0\nset_up_ms = 50\n\
+                  [[event]]\nwhat = \"block\"\nat_s = 8\nfor_s = 2\n";
+    let place = Place::new(relays, &[web]);
+    let mut overlay = place.overlay();
+    let bridge = place.bridge();
+    let (client, socks) = place.client();
+    fetch(&socks, web, &body, &[&client, &bridge]);
+    let before = relay_figure(&mut overlay, "given");
+    // What the block falls upon may fail; what is asked for after it has to arrive.
+    for _ in 0..200 {
+        let given = relay_figure(&mut overlay, "given");
+        let (code, fetched, _) = curl(&["--socks5", &socks, &format!("http://{web}/")]);
+        if given > before && code == 0 && fetched == body {
+            return;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    panic!("no other relay was of any use\n{}\n{}", client.stderr(), bridge.stderr());
 }
