@@ -89,7 +89,7 @@ impl Roster {
             .filter(|(_, _, connection)| connection.close_reason().is_none())
             .map(|(id, began, connection)| session(*id, began.elapsed(), connection))
             .collect();
-        Status { version: VERSION, role, uptime_s: uptime.as_secs_f64(), totals, sessions }
+        Status { version: VERSION, role, uptime_s: seconds(uptime), totals, sessions }
     }
 
     /// A poisoned lock is taken all the same: counters are never half changed.
@@ -120,7 +120,7 @@ fn session(id: u64, age: Duration, connection: &Connection) -> SessionStatus {
     SessionStatus {
         id,
         state: if connection.is_up() { SessionState::Up } else { SessionState::Connecting },
-        age_s: age.as_secs_f64(),
+        age_s: seconds(age),
         streams_open: u64::try_from(connection.streams_open()).unwrap_or(u64::MAX),
         datagrams_sent: stats.datagrams_sent,
         octets_sent: stats.octets_sent,
@@ -150,7 +150,7 @@ fn path(report: &PathReport) -> PathStatus {
         },
         state,
         reason,
-        age_s: report.age.as_secs_f64(),
+        age_s: seconds(report.age),
         probes_unanswered: report.signs.probes_unanswered,
         rate: stats.rate,
         rtt_ms: stats.rtt.map(millis),
@@ -180,6 +180,16 @@ const fn state_of(signs: PathSigns) -> PathState {
     }
 }
 
+/// To the microsecond, which is more than anybody reads.
 fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
+    rounded(duration.as_secs_f64() * 1e3)
+}
+
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    rounded(duration.as_secs_f64())
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }

@@ -31,9 +31,11 @@ pub(super) fn of(status: &Status) -> String {
     let Totals { sessions, streams, streams_open, octets_from_tcp, octets_to_tcp } = status.totals;
     let _ = write!(
         text,
-        "{role}, up for {}: {sessions} sessions and {streams} streams so far, {streams_open} open;\n\
+        "{role}, up for {}: {} and {} so far, {streams_open} open;\n\
          of those that ended, {} octets from TCP and {} to TCP\n",
         age(status.uptime_s),
+        counted(sessions, "session"),
+        counted(streams, "stream"),
         grouped(octets_from_tcp),
         grouped(octets_to_tcp),
     );
@@ -50,15 +52,15 @@ fn add_session(text: &mut String, session: &SessionStatus) {
         SessionState::Connecting => "connecting",
         SessionState::Up => "up",
     };
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "\nsession {}: {state} for {}, {} streams open; {} octets sent and {} received, {} packets lost\n",
+        "\nsession {}: {state} for {}, {} open; {} octets sent and {} received, {} lost",
         session.id,
         age(session.age_s),
-        session.streams_open,
+        counted(session.streams_open, "stream"),
         grouped(session.octets_sent),
         grouped(session.octets_received),
-        session.packets_lost,
+        counted(session.packets_lost, "packet"),
     );
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     rows.extend(session.paths.iter().map(row));
@@ -126,6 +128,12 @@ fn age(seconds: f64) -> String {
     }
 }
 
+/// So many of something.
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
+}
+
 /// Thousands apart.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -146,6 +154,7 @@ mod tests {
     #[test]
     fn numbers_are_read_in_groups_and_ages_in_their_size() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([1, 2_000].map(|n| counted(n, "stream")), ["1 stream", "2,000 streams"]);
         assert_eq!([0.4, 119.0, 120.0, 9_000.0].map(age), ["0 s", "119 s", "2 min", "2 h"]);
     }
 
