@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ap2ap_stream::ErrorCode;
-use carrier::Carrier;
 use tokio::sync::Notify;
 use tracing::Span;
 
@@ -15,7 +14,7 @@ use crate::bell::{Bell, ConnId};
 use crate::carrier_id::CarrierId;
 use crate::config::{ACCEPT_QUEUE_MAX, CARRIERS_MAX, EndpointConfig};
 use crate::connection::Connection;
-use crate::driver::Tenacity;
+use crate::driver::{Slot, Tenacity};
 use crate::error::{AddCarrierError, ConnectError, ConnectionError, carrier_gone, driver_ended};
 use crate::shared::Shared;
 
@@ -42,7 +41,7 @@ struct Carriers {
     /// How many there ever were.
     made: CarrierId,
     /// Those that the driver does not have yet. `CARRIERS_MAX` bounds them.
-    new: VecDeque<(CarrierId, Box<dyn Carrier>)>,
+    new: VecDeque<(CarrierId, Slot)>,
     live: BTreeSet<CarrierId>,
     /// Why the last ones ended. At most `CARRIERS_MAX`.
     ended: VecDeque<(CarrierId, String)>,
@@ -134,10 +133,7 @@ impl Control {
     }
 
     /// Gives the driver one more carrier.
-    pub(crate) fn add_carrier(
-        &self,
-        carrier: Box<dyn Carrier>,
-    ) -> Result<CarrierId, AddCarrierError> {
+    pub(crate) fn add_carrier(&self, slot: Slot) -> Result<CarrierId, AddCarrierError> {
         let mut state = self.lock();
         if state.orders != Orders::Serve {
             return Err(AddCarrierError::Ended);
@@ -148,7 +144,7 @@ impl Control {
         }
         state.carriers.made = id.next();
         state.carriers.live.insert(id);
-        state.carriers.new.push_back((id, carrier));
+        state.carriers.new.push_back((id, slot));
         drop(state);
         self.bell.ring_endpoint();
         Ok(id)
@@ -201,7 +197,7 @@ impl Control {
         self.lock().connects.pop_front()
     }
 
-    pub(crate) fn take_carrier(&self) -> Option<(CarrierId, Box<dyn Carrier>)> {
+    pub(crate) fn take_carrier(&self) -> Option<(CarrierId, Slot)> {
         self.lock().carriers.new.pop_front()
     }
 

@@ -35,6 +35,7 @@ use crate::error::{ConnectionError, driver_ended};
 use crate::shared::{Phase, Step};
 use bridge::Bridge;
 use carriers::Carriers;
+pub(crate) use carriers::Slot;
 use entry::Entry;
 pub(crate) use entry::Tenacity;
 use lost::Lost;
@@ -113,8 +114,8 @@ impl Driver {
         }
         // The orders come first: after `Finish` nobody is left to ask for one more connection.
         let orders = self.control.orders();
-        while let Some((id, carrier)) = self.control.take_carrier() {
-            self.carriers.insert(id, carrier);
+        while let Some((id, slot)) = self.control.take_carrier() {
+            self.carriers.insert(id, slot);
         }
         while let Some(connect) = self.control.take_connect() {
             self.connect(now, connect, buf);

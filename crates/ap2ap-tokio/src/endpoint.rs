@@ -11,7 +11,7 @@ use crate::clock;
 use crate::config::EndpointConfig;
 use crate::connection::Connection;
 use crate::control::{Connect, Control, Orders};
-use crate::driver::{Carried, Driver, Tenacity};
+use crate::driver::{Carried, Driver, Slot, Tenacity};
 use crate::error::{AddCarrierError, ConnectError, ConnectionError};
 use crate::shared::Shared;
 
@@ -48,7 +48,7 @@ impl Endpoint {
     #[must_use]
     pub fn client(carrier: impl Carrier + 'static, config: impl Into<EndpointConfig>) -> Self {
         let endpoint = Self::spawn(Carried::ByOne, config.into(), None);
-        endpoint.begin_with(Box::new(carrier))
+        endpoint.begin_with(carrier)
     }
 
     /// The same, without any carrier yet; it ends when it is shut down, or with its last handle.
@@ -75,7 +75,7 @@ impl Endpoint {
         let config = config.into();
         let acceptor = Acceptor::new(identity, config.connection.clone(), seed());
         let endpoint = Self::spawn(Carried::ByOne, config, Some(acceptor));
-        endpoint.begin_with(Box::new(carrier))
+        endpoint.begin_with(carrier)
     }
 
     /// The same, without any carrier yet: a client's paths may come over all that it is given.
@@ -97,13 +97,14 @@ impl Endpoint {
         Self { handle: Arc::new(Handle { control, role }) }
     }
 
-    fn begin_with(self, carrier: Box<dyn Carrier>) -> Self {
-        let first = self.handle.control.add_carrier(carrier);
+    fn begin_with(self, carrier: impl Carrier + 'static) -> Self {
+        let first = self.add_carrier(carrier);
         debug_assert_eq!(first, Ok(CarrierId::FIRST));
         self
     }
 
-    /// One more carrier, to open paths over and, at a bridge, to be reached through.
+    /// One more carrier, to open paths over and, at a bridge, to be reached through. What it logs stands in the
+    /// span in which this is called.
     ///
     /// # Errors
     /// [`AddCarrierError`] if there are too many, or the endpoint has ended.
@@ -111,7 +112,8 @@ impl Endpoint {
         &self,
         carrier: impl Carrier + 'static,
     ) -> Result<CarrierId, AddCarrierError> {
-        self.handle.control.add_carrier(Box::new(carrier))
+        let slot = Slot { carrier: Box::new(carrier), span: Span::current() };
+        self.handle.control.add_carrier(slot)
     }
 
     /// Waits until a carrier has ended, or the endpoint, and says why.

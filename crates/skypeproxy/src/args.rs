@@ -215,6 +215,9 @@ pub(crate) struct BridgeArgs {
     /// removed at the end [default: bridge.sock in $XDG_RUNTIME_DIR/skypeproxy, if that is set].
     #[arg(long, value_name = "PATH", value_parser = PathBuf::from_text)]
     pub(crate) status_socket: Option<PathBuf>,
+    /// For so long a client's session is kept when all its paths are gone, in seconds [default: 600].
+    #[arg(long, value_name = "SECONDS", value_parser = u64::from_text)]
+    pub(crate) keep_lost: Option<u64>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]
@@ -236,6 +239,10 @@ pub(crate) struct ClientArgs {
     /// one for each bridge: two bridges that see one key know one client.
     #[arg(long, value_name = "FILE")]
     pub(crate) client_key: Option<PathBuf>,
+    /// How many paths to the bridge are kept at once, 1 to 8, each through a relay of its own where the overlay
+    /// gives one [default: 1].
+    #[arg(long, value_name = "N", value_parser = u64::from_text)]
+    pub(crate) paths: Option<u64>,
     /// Where SOCKS clients connect; port 0 picks a free one [default: 127.0.0.1:1080].
     #[arg(long, value_name = "IP:PORT", value_parser = SocketAddr::from_text)]
     pub(crate) listen: Option<SocketAddr>,

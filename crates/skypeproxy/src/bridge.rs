@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use anyhow::Context;
+use ap2ap_tokio::Endpoint;
 use tracing::info;
 use tunnel::{Attachment, Bridge, Ended, ForwardList};
 
@@ -30,6 +32,7 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
         forwards: Some(forwards),
         tcp_buffers,
         status_socket,
+        keep_lost,
         sandbox,
     } = loaded.settings
     else {
@@ -45,24 +48,28 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
     let forwards = ForwardList::new(forwards.value).with_tcp_buffers(tcp_buffers.value);
     let listener = socket.as_ref().map(Socket::listener).transpose().or_exit(Exit::Os)?;
-    block_on(serve(&carriers.value, mark, (forwards, listener)))
+    let config = tunnel::endpoint_config(Duration::from_secs(keep_lost.value));
+    let endpoint = |mark: &ReplayMark| Endpoint::bridge_of_many(mark.identity().clone(), config);
+    block_on(async { serve(&carriers.value, endpoint(&mark), mark, (forwards, listener)).await })
 }
 
 async fn serve(
     carriers: &[CarrierSpec],
+    endpoint: Endpoint,
     mark: ReplayMark,
     (forwards, status): (ForwardList, Option<UnixListener>),
 ) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
+    let key = mark.identity().public_key();
     let mut attachments = Vec::new();
     for spec in carriers {
-        attachments.push(carriers::attach_bridge(spec, mark.identity()).await?);
+        attachments.push(carriers::attach_bridge(&endpoint, spec, &key).await?);
     }
     log::say(&format!("this bridge's public key: {}", mark.identity().public_key()));
     info!(carriers = attachments.len(), targets = forwards.len(), "the bridge is up");
     log::give("ready");
     notify::ready(attachments.iter().map(Attachment::watch).collect());
-    let bridge = Bridge::new(attachments, forwards);
+    let bridge = Bridge::new(endpoint, attachments, forwards);
     let status = status::serve(status, bridge.roster().clone());
     let ended = tokio::select! {
         ended = bridge.run(stop) => ended,

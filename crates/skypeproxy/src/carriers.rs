@@ -5,11 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, anyhow};
-use ap2ap_stream::{BridgeIdentity, Config, PublicKey};
+use ap2ap_stream::PublicKey;
 use ap2ap_tokio::Endpoint;
 use carrier::Carrier;
 use carrier_skype::{AttachError as SkypeError, Refusal, SkypeCarrier, app_name};
@@ -84,65 +84,78 @@ pub(crate) enum ParseCarrierError {
 
 /// Attaches a bridge to a carrier. The error is an [`AttachError`] in a context.
 pub(crate) async fn attach_bridge(
-    spec: &CarrierSpec,
-    identity: &BridgeIdentity,
-) -> anyhow::Result<Attachment> {
-    attach(spec, Role::Bridge(identity.clone())).await
-}
-
-/// Attaches a client to a carrier. The error is an [`AttachError`] in a context.
-pub(crate) async fn attach_client(
+    endpoint: &Endpoint,
     spec: &CarrierSpec,
     bridge: &PublicKey,
 ) -> anyhow::Result<Attachment> {
-    attach(spec, Role::Client(*bridge)).await
+    attach(endpoint, spec, bridge).await
 }
 
-async fn attach(spec: &CarrierSpec, role: Role) -> anyhow::Result<Attachment> {
-    let opener = Opener { spec: spec.clone(), role, bound: OnceLock::new() };
-    let attached = Attachment::new(opener).await;
+/// Attaches a client to each of its carriers, for each bridge: two bridges' paths have nothing in common that Skype
+/// could see. A UDP socket serves all of them. The error is an [`AttachError`] in a context.
+pub(crate) async fn attach_client(
+    endpoint: &Endpoint,
+    specs: &[CarrierSpec],
+    bridges: &[PublicKey],
+) -> anyhow::Result<Vec<Ways>> {
+    let mut ways: Vec<Ways> = bridges.iter().map(|_| Ways::new()).collect();
+    for spec in specs {
+        let mut first: Option<Arc<Attachment>> = None;
+        for (key, ways) in bridges.iter().zip(&mut ways) {
+            let attachment = match (&first, spec) {
+                (Some(first), CarrierSpec::Udp(_)) => Arc::clone(first),
+                (Some(first), CarrierSpec::SkypeUnix(_)) => {
+                    Arc::new(attach(endpoint, spec, key).await?.of_login(first.login()))
+                }
+                (None, _) => Arc::new(attach(endpoint, spec, key).await?),
+            };
+            first.get_or_insert_with(|| Arc::clone(&attachment));
+            ways.push((spec.scheme().to_owned(), attachment));
+        }
+    }
+    Ok(ways)
+}
+
+/// What a bridge is reached through, by the scheme of its peers.
+pub(crate) type Ways = Vec<(String, Arc<Attachment>)>;
+
+async fn attach(
+    endpoint: &Endpoint,
+    spec: &CarrierSpec,
+    bridge: &PublicKey,
+) -> anyhow::Result<Attachment> {
+    let opener = Opener { spec: spec.clone(), bridge: *bridge, bound: OnceLock::new() };
+    let attached = Attachment::new(endpoint, opener).await;
     attached.map_err(|error| coded(exit_of(&error), error)).with_context(|| match spec {
         CarrierSpec::SkypeUnix(_) => format!("cannot attach to Skype at {spec}"),
         CarrierSpec::Udp(_) => format!("cannot bind {spec}: is the port in use?"),
     })
 }
 
-/// `carrier{id, scheme}`: connections are numbered within their carrier.
+/// `carrier{id, scheme}`.
 fn span(spec: &CarrierSpec) -> Span {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     error_span!(parent: None, "carrier", id, scheme = spec.scheme())
 }
 
-/// Opens endpoints on one carrier.
+/// Opens one carrier, as often as it is lost.
 struct Opener {
     spec: CarrierSpec,
-    role: Role,
+    /// Whose paths it is for.
+    bridge: PublicKey,
     /// The address of the first UDP socket: peers know it, so later ones get it too.
     bound: OnceLock<SocketAddr>,
 }
 
-/// Which end of the tunnel an endpoint is.
-enum Role {
-    Bridge(BridgeIdentity),
-    Client(PublicKey),
-}
-
 impl Opener {
-    async fn open(&self) -> Result<Endpoint, AttachError> {
-        let carrier: Box<dyn Carrier> = match &self.spec {
+    async fn open(&self) -> Result<Box<dyn Carrier>, AttachError> {
+        Ok(match &self.spec {
             CarrierSpec::SkypeUnix(path) => {
-                let app = app_name(self.role.bridge().octets());
+                let app = app_name(self.bridge.octets());
                 Box::new(SkypeCarrier::attach_unix(path, app).await.map_err(skype_error)?)
             }
             CarrierSpec::Udp(addr) => Box::new(self.bind(*addr)?),
-        };
-        let _in = span(&self.spec).entered();
-        Ok(match &self.role {
-            Role::Bridge(identity) => {
-                Endpoint::bridge(carrier, identity.clone(), Config::default())
-            }
-            Role::Client(_) => Endpoint::client(carrier, Config::default()),
         })
     }
 
@@ -167,14 +180,9 @@ impl Attach for Opener {
     fn attach(&self) -> Attaching<'_> {
         Box::pin(self.open())
     }
-}
 
-impl Role {
-    fn bridge(&self) -> PublicKey {
-        match self {
-            Self::Bridge(identity) => identity.public_key(),
-            Self::Client(bridge) => *bridge,
-        }
+    fn span(&self) -> Span {
+        span(&self.spec)
     }
 }
 

@@ -2,18 +2,18 @@
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 
 use anyhow::Context;
 use ap2ap_stream::{Credentials, PublicKey};
+use ap2ap_tokio::Endpoint;
 use carrier::PeerId;
 use socks_front::{Acceptor, Config};
 use tracing::info;
-use tunnel::{Attachment, Client, Ended, Session, TcpBuffers};
+use tunnel::{BridgeWays, Client, Ended, Policy, Session, TcpBuffers};
 
 use crate::args::ClientArgs;
 use crate::carriers::CarrierSpec;
-use crate::config::{self, ClientSettings, Origin};
+use crate::config::{self, BridgeTable, ClientSettings, Origin};
 use crate::exit::{Exit, OrExit};
 use crate::sandbox::{self, Reach};
 use crate::status::{Socket, SocketKind};
@@ -26,35 +26,28 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         return loaded.print();
     }
     let incomplete = loaded.incomplete();
-    let ClientSettings {
-        carriers: Some(carriers),
-        bridges: Some(bridges),
-        bridge_key: Some(key),
-        client_key,
-        listen,
-        tcp_buffers,
-        status_socket,
-        sandbox,
-    } = loaded.settings
-    else {
+    let settings = loaded.settings;
+    let (bridges, policy) = (settings.bridge_list(), settings.policy());
+    let Some(carriers) = settings.carriers.filter(|_| !bridges.is_empty()) else {
         return Err(incomplete);
     };
+    let listen = settings.listen;
     if listen.origin == Origin::Default {
         log::say(&format!("listening on the default, {}", listen.value));
     }
-    let credentials = credentials(key.value, client_key.map(|file| file.value).as_deref())?;
+    let bridges = bridges.into_iter().map(Named::read).collect::<anyhow::Result<_>>()?;
     limits::raise(limits::CLIENT);
-    let named = status_socket.map(|socket| socket.value);
+    let named = settings.status_socket.map(|socket| socket.value);
     let socket = Socket::open(named.as_deref(), SocketKind::Client)?;
     let reach = Reach::of_client(listen.value.port());
     let reach = reach.and_removing_in(socket.as_ref().map(Socket::dir));
-    sandbox::enter(sandbox.value, &reach).or_exit(Exit::Os)?;
+    sandbox::enter(settings.sandbox.value, &reach).or_exit(Exit::Os)?;
     let plan = Plan {
         carriers: carriers.value,
-        bridges: bridges.value,
-        credentials,
+        bridges,
+        policy,
         listen: listen.value,
-        tcp_buffers: tcp_buffers.value,
+        tcp_buffers: settings.tcp_buffers.value,
     };
     let listener = socket.as_ref().map(Socket::listener).transpose().or_exit(Exit::Os)?;
     block_on(serve(plan, listener))
@@ -63,25 +56,43 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
 /// What a client needs to be told.
 struct Plan {
     carriers: Vec<CarrierSpec>,
-    bridges: Vec<PeerId>,
-    credentials: Credentials,
+    bridges: Vec<Named>,
+    policy: Policy,
     listen: SocketAddr,
     tcp_buffers: TcpBuffers,
 }
 
-/// What the client shows the bridge: nothing, or a key of its own.
-fn credentials(bridge: PublicKey, client_key: Option<&Path>) -> anyhow::Result<Credentials> {
-    let credentials = Credentials::new(bridge);
-    let Some(file) = client_key else { return Ok(credentials) };
-    Ok(credentials.with_client_key(key_file::read(file)?))
+/// A bridge's names, its key, and what it is shown: nothing, or a key of the client's own.
+struct Named {
+    peers: Vec<PeerId>,
+    credentials: Credentials,
+}
+
+impl Named {
+    fn read(bridge: BridgeTable) -> anyhow::Result<Self> {
+        let BridgeTable { peers, key, client_key } = bridge;
+        let credentials = Credentials::new(key);
+        let credentials = match client_key {
+            Some(file) => credentials.with_client_key(key_file::read(&file)?),
+            None => credentials,
+        };
+        Ok(Self { peers, credentials })
+    }
 }
 
 async fn serve(plan: Plan, status: Option<UnixListener>) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let front = listen_socks(plan.listen, plan.tcp_buffers)?;
-    let attachments = attach(&plan.carriers, plan.credentials.bridge()).await?;
-    let presence = attachments.iter().map(|(_, attachment)| attachment.watch()).collect();
-    let session = Session::new(attachments, plan.bridges, plan.credentials);
+    let endpoint = Endpoint::client_of_many(tunnel::endpoint_config(tunnel::LOST_KEPT));
+    let keys: Vec<PublicKey> = plan.bridges.iter().map(|it| *it.credentials.bridge()).collect();
+    let ways = carriers::attach_client(&endpoint, &plan.carriers, &keys).await?;
+    let presence = ways.iter().flatten().map(|(_, attachment)| attachment.watch()).collect();
+    let bridges = plan.bridges.into_iter().zip(ways).map(|(bridge, attachments)| BridgeWays {
+        credentials: bridge.credentials,
+        peers: bridge.peers,
+        attachments,
+    });
+    let session = Session::new(endpoint, bridges.collect(), plan.policy);
     let session = session.context("no session").or_exit(Exit::Unavailable)?;
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
@@ -103,17 +114,4 @@ pub(crate) fn listen_socks(listen: SocketAddr, buffers: TcpBuffers) -> anyhow::R
     let make = |addr| buffers.listen(addr);
     let bound = Acceptor::bind_with(listen, Config::default(), make);
     bound.context("no SOCKS proxy").or_exit(Exit::Os)
-}
-
-/// Attaches to each carrier; the bridge's peers of its scheme are reached there.
-async fn attach(
-    specs: &[CarrierSpec],
-    key: &PublicKey,
-) -> anyhow::Result<Vec<(String, Attachment)>> {
-    let mut attachments = Vec::new();
-    for spec in specs {
-        let attachment = carriers::attach_client(spec, key).await?;
-        attachments.push((spec.scheme().to_owned(), attachment));
-    }
-    Ok(attachments)
 }

@@ -15,6 +15,7 @@ mod file;
 mod kind;
 mod near;
 mod overlay;
+mod paths;
 mod print;
 mod problem;
 mod sources;
@@ -29,7 +30,7 @@ use toml::de::DeTable;
 use tunnel::TcpBuffers;
 
 pub(crate) use bridge::BridgeSettings;
-pub(crate) use client::{ClientSettings, LISTEN_DEFAULT};
+pub(crate) use client::{BridgeTable, ClientSettings, LISTEN_DEFAULT};
 pub(crate) use kind::Kind;
 pub(crate) use overlay::OverlaySettings;
 pub(crate) use problem::Origin;

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use ap2ap_stream::BridgeIdentity;
+use ap2ap_tokio::Endpoint;
 use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, RelaysConfig, Running};
 use tokio_util::sync::CancellationToken;
-use tunnel::{Bridge, Client, ForwardList, Session, TcpBuffers};
+use tunnel::{Bridge, BridgeWays, Client, ForwardList, Policy, Session, TcpBuffers};
 
 use crate::args::DemoArgs;
 use crate::carriers::{self, CarrierSpec};
@@ -95,13 +96,19 @@ async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridg
     let mut specs = config.logins.iter().map(|login| CarrierSpec::SkypeUnix(login.socket.clone()));
     let (client_spec, bridge_spec) =
         specs.next().zip(specs.next()).context("the demo has two logins")?;
-    let far = carriers::attach_bridge(&bridge_spec, &identity).await?;
-    let near = carriers::attach_client(&client_spec, &key.public()).await?;
-    let peer = format!("skype:{BRIDGE}").parse().context("the demo's own login")?;
-    let attachments = vec![(client_spec.scheme().to_owned(), near)];
-    let session = Session::new(attachments, vec![peer], key.public())?;
+    let (config, public) = (tunnel::endpoint_config(tunnel::LOST_KEPT), key.public());
+    let far = Endpoint::bridge_of_many(identity, config.clone());
+    let near = Endpoint::client_of_many(config);
+    let bridge = carriers::attach_bridge(&far, &bridge_spec, &public).await?;
+    let mut ways = carriers::attach_client(&near, &[client_spec], &[public]).await?;
+    let ways = BridgeWays {
+        credentials: public.into(),
+        peers: vec![format!("skype:{BRIDGE}").parse().context("the demo's own login")?],
+        attachments: ways.pop().unwrap_or_default(),
+    };
+    let session = Session::new(near, vec![ways], Policy::default())?;
     let forward = ForwardList::new([far_end.page, far_end.echo]);
-    Ok((Bridge::new(vec![far], forward), Client::new(session)))
+    Ok((Bridge::new(far, vec![bridge], forward), Client::new(session)))
 }
 
 fn overlay_config(args: &DemoArgs, dir: &std::path::Path) -> OverlayConfig {

@@ -8,7 +8,7 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ap2ap_tokio::Endpoint;
+use ap2ap_tokio::CarrierId;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::debug;
@@ -19,8 +19,8 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 /// Nobody waits longer for a systemd that does not read.
 const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Follows a carrier: there is an endpoint while it is attached.
-pub(crate) type Presence = watch::Receiver<Option<Endpoint>>;
+/// Follows a carrier: there is one while it is attached.
+pub(crate) type Presence = watch::Receiver<Option<CarrierId>>;
 
 /// Everything listens and is attached. From now on changes are told, and the watchdog is fed.
 pub(crate) fn ready(carriers: Vec<Presence>) {

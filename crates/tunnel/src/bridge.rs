@@ -1,11 +1,13 @@
 //! The far end: takes streams, dials their targets, carries octets.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ap2ap_tokio::{Connection, Endpoint, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,7 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// The far end of the tunnel.
 #[derive(Debug)]
 pub struct Bridge {
+    endpoint: Endpoint,
     attachments: Vec<Attachment>,
     common: Common,
 }
@@ -48,12 +51,13 @@ struct Common {
 }
 
 impl Bridge {
-    /// A bridge that is reached through `attachments` and forwards to the targets of `forward` only.
+    /// A bridge whose endpoint is reached through `attachments`, and that forwards to the targets of `forward` only.
     #[must_use]
-    pub fn new(attachments: Vec<Attachment>, forward: ForwardList) -> Self {
+    pub fn new(endpoint: Endpoint, attachments: Vec<Attachment>, forward: ForwardList) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
         let roster = Roster::new(Role::Bridge);
-        Self { attachments, common: Common { forward: Arc::new(forward), streams, roster } }
+        let common = Common { forward: Arc::new(forward), streams, roster };
+        Self { endpoint, attachments, common }
     }
 
     /// Tells how things stand, for as long as it is held.
@@ -65,42 +69,29 @@ impl Bridge {
     /// Serves until `stop` is cancelled or every carrier is gone for good. Streams that are open
     /// then are reset.
     pub async fn run(self, stop: CancellationToken) -> Ended {
-        let mut tasks = JoinSet::new();
-        for attachment in &self.attachments {
-            tasks.spawn(serve_attachment(attachment.watch(), self.common.clone()));
-        }
         // Clients come by themselves when a carrier is back.
         let back = Notify::new();
         let ended = tokio::select! {
             () = stop.cancelled() => Ended::Stopped,
             refusal = keep_all(self.attachments.iter(), &back) => Ended::CarriersGone(refusal),
+            never = self.serve() => match never {},
         };
-        tasks.shutdown().await;
-        for attachment in &self.attachments {
-            attachment.shutdown("the bridge stops").await;
-        }
+        self.endpoint.shutdown(code::STOPPING, "the bridge stops").await;
         ended
     }
-}
 
-/// Serves the clients of one endpoint after the other.
-async fn serve_attachment(mut endpoints: watch::Receiver<Option<Endpoint>>, common: Common) {
-    let mut connections = JoinSet::new();
-    loop {
-        let endpoint = endpoints.borrow_and_update().clone();
-        while let Some(endpoint) = &endpoint
-            && let Some(connection) = endpoint.accept().await
-        {
+    /// Serves clients as they come. Those that are dropped with it are reset.
+    async fn serve(&self) -> Infallible {
+        let mut connections = JoinSet::new();
+        while let Some(connection) = self.endpoint.accept().await {
             while connections.try_join_next().is_some() {}
             let span = connection.span().clone();
-            common.roster.enter(&connection);
-            let served = serve_connection(connection, common.clone());
+            self.common.roster.enter(&connection);
+            let served = serve_connection(connection, self.common.clone());
             connections.spawn(served.instrument(span));
         }
-        drop(endpoint);
-        if endpoints.changed().await.is_err() {
-            return;
-        }
+        // Why there will be no more is for the keeper of the carriers to say.
+        pending().await
     }
 }
 
@@ -197,7 +188,7 @@ async fn client_gone(stream: &mut Stream, ahead: &mut Vec<u8>) {
             Err(_) => return,
         }
     }
-    std::future::pending().await
+    pending().await
 }
 
 /// Says that this machine is at fault, once a minute at the most: it is likely to go on.

@@ -1,8 +1,8 @@
 //! The near end: takes SOCKS requests, opens a stream for each, carries octets.
 
-use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ap2ap_tokio::{Connection, Stream};
 use socks_front::{Acceptor, Address, Reply, Request};
@@ -16,6 +16,7 @@ use tunnel_proto::{Answer, Cause, DomainName, Host, Open, Target};
 
 use crate::Ended;
 use crate::code;
+use crate::line::Line;
 use crate::roster::Roster;
 use crate::session::{CONNECTION_WAIT, Session};
 use crate::splice::{reset_on_close, splice};
@@ -160,12 +161,12 @@ async fn open(session: &Session, id: RequestId, target: Target) -> io::Result<Op
         let Ok(Some(mut lease)) = timeout_at(deadline, session.lease()).await else {
             return Err(io::Error::from(io::ErrorKind::NotConnected));
         };
-        let connection = lease.connection.clone();
+        let (connection, line) = (lease.connection.clone(), lease.line());
         let mut was_up = false;
         let tried = tokio::select! {
             tried = try_open(&connection, id, &open) => Some(tried),
             () = lease.superseded() => None,
-            () = late(&connection, deadline, &mut was_up) => {
+            () = late(&line, deadline, &mut was_up) => {
                 return Err(io::Error::from(io::ErrorKind::NotConnected));
             }
         };
@@ -185,13 +186,14 @@ async fn open(session: &Session, id: RequestId, target: Target) -> io::Result<Op
     Err(failure)
 }
 
-/// Ends when the connection is not up by the deadline; never if it is, and notes that.
-async fn late(connection: &Connection, deadline: Instant, was_up: &mut bool) {
-    match timeout_at(deadline, connection.ready()).await {
-        Err(_) => return,
-        Ok(ready) => *was_up = ready.is_ok(),
+/// Ends when the line is not up by the deadline, or was and is not for as long again; notes that it was.
+async fn late(line: &Line, deadline: Instant, was_up: &mut bool) {
+    let mut deadline = deadline;
+    while timeout_at(deadline, line.answered()).await.is_ok() {
+        *was_up = true;
+        line.stalled(Duration::ZERO).await;
+        deadline = Instant::now() + CONNECTION_WAIT;
     }
-    pending().await
 }
 
 async fn try_open(connection: &Connection, id: RequestId, open: &Open) -> io::Result<Opened> {

@@ -1,23 +1,29 @@
-//! What a request holds of its session: a connection to use, and a place among those who wait.
+//! What a request holds of its session: a line to use, and a place among those who wait.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ap2ap_tokio::Connection;
 use tokio::sync::watch;
 
-/// The connection that requests use at a time.
+use crate::line::Line;
+
+/// The line that requests use at a time.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) connection: Connection,
-    changes: watch::Receiver<Option<Connection>>,
+    line: Arc<Line>,
+    changes: watch::Receiver<Option<Arc<Line>>>,
 }
 
 impl Lease {
-    pub(crate) const fn new(
-        connection: Connection,
-        changes: watch::Receiver<Option<Connection>>,
-    ) -> Self {
-        Self { connection, changes }
+    pub(crate) fn new(line: Arc<Line>, changes: watch::Receiver<Option<Arc<Line>>>) -> Self {
+        Self { connection: line.connection.clone(), line, changes }
+    }
+
+    /// The same line, to watch while the lease is used otherwise.
+    pub(crate) fn line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
     }
 
     /// Waits until requests had better use another connection.

@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use carrier::{Carrier, CarrierEvent, CarrierPath, PeerId, SendError};
+use tracing::Span;
 
 use crate::carrier_id::CarrierId;
 use crate::error::{ConnectionError, carrier_gone};
@@ -12,14 +13,20 @@ use crate::error::{ConnectionError, carrier_gone};
 /// All carriers that an endpoint has at this time, asked in turn.
 #[derive(Default)]
 pub(super) struct Carriers {
-    list: BTreeMap<CarrierId, Box<dyn Carrier>>,
+    list: BTreeMap<CarrierId, Slot>,
     /// Who is asked first.
     turn: CarrierId,
 }
 
+/// A carrier, and where it was handed over: what it logs stands there.
+pub(crate) struct Slot {
+    pub(crate) carrier: Box<dyn Carrier>,
+    pub(crate) span: Span,
+}
+
 impl Carriers {
-    pub(super) fn insert(&mut self, id: CarrierId, carrier: Box<dyn Carrier>) {
-        self.list.insert(id, carrier);
+    pub(super) fn insert(&mut self, id: CarrierId, slot: Slot) {
+        self.list.insert(id, slot);
     }
 
     pub(super) fn remove(&mut self, id: CarrierId) {
@@ -36,8 +43,9 @@ impl Carriers {
         id: CarrierId,
         peer: &PeerId,
     ) -> Result<CarrierPath, ConnectionError> {
-        let carrier = self.list.get_mut(&id).ok_or_else(carrier_gone)?;
-        let path = carrier.open(now, peer).map_err(ConnectionError::Open)?;
+        let Slot { carrier, span } = self.list.get_mut(&id).ok_or_else(carrier_gone)?;
+        let opened = span.in_scope(|| carrier.open(now, peer));
+        let path = opened.map_err(ConnectionError::Open)?;
         Ok(id.widen(path))
     }
 
@@ -78,8 +86,8 @@ impl Carriers {
     ) -> Poll<(CarrierId, CarrierEvent)> {
         let turn = self.turn;
         for part in [turn..CarrierId::END, CarrierId::default()..turn] {
-            for (id, carrier) in self.list.range_mut(part) {
-                if let Poll::Ready(event) = carrier.poll(cx, now, buf) {
+            for (id, Slot { carrier, span }) in self.list.range_mut(part) {
+                if let Poll::Ready(event) = span.in_scope(|| carrier.poll(cx, now, buf)) {
                     self.turn = id.next();
                     return Poll::Ready((*id, widened(*id, event)));
                 }
@@ -90,7 +98,7 @@ impl Carriers {
 
     fn of(&mut self, path: CarrierPath) -> Option<(&mut Box<dyn Carrier>, CarrierPath)> {
         let (id, path) = CarrierId::of(path);
-        Some((self.list.get_mut(&id)?, path))
+        Some((&mut self.list.get_mut(&id)?.carrier, path))
     }
 }
 

@@ -25,6 +25,12 @@ const KEY: Key = Key { name: "key", flag: "--key", variable: "SKYPEPROXY_KEY" };
 const ALLOW: Key = Key { name: "allow", flag: "--allow", variable: "SKYPEPROXY_ALLOW" };
 const FORWARD: Key = Key { name: "forward", flag: "--forward", variable: "SKYPEPROXY_FORWARD" };
 
+const KEEP_LOST: Key =
+    Key { name: "keep_lost", flag: "--keep-lost", variable: "SKYPEPROXY_KEEP_LOST" };
+
+/// A session holds memory for as long as it is kept: a day is enough for any laptop.
+const KEEP_LOST_MAX_S: u64 = 86_400;
+
 const NO_KEY: Missing = Missing {
     key: &KEY,
     remedy: "no key: name its file with --key; `skypeproxy keygen` makes one",
@@ -35,13 +41,14 @@ const NO_FORWARD: Missing = Missing {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 8] = [
     CARRIER.name,
     KEY.name,
     ALLOW.name,
     FORWARD.name,
     TCP_BUFFERS.name,
     STATUS_SOCKET.name,
+    KEEP_LOST.name,
     SANDBOX.name,
 ];
 
@@ -55,6 +62,8 @@ pub(crate) struct BridgeSettings {
     pub(crate) forwards: Option<Setting<Vec<SocketAddr>>>,
     pub(crate) tcp_buffers: Setting<TcpBuffers>,
     pub(crate) status_socket: Option<Setting<PathBuf>>,
+    /// For how many seconds a session without a path is kept.
+    pub(crate) keep_lost: Setting<u64>,
     pub(crate) sandbox: Setting<Mode>,
 }
 
@@ -74,8 +83,12 @@ impl Settings for BridgeSettings {
             forwards: sources.list(&FORWARD, args.forwards, FORWARDS_MAX),
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             status_socket: sources.value(&STATUS_SOCKET, args.status_socket),
+            keep_lost: sources
+                .value(&KEEP_LOST, args.keep_lost)
+                .unwrap_or(Setting::default(tunnel::LOST_KEPT.as_secs())),
             sandbox: super::sandbox(&args.sandbox, sources),
         };
+        settings.check_keep_lost(sources);
         settings.check_ports(sources);
         settings.check_allow(sources);
         settings
@@ -97,6 +110,7 @@ impl Settings for BridgeSettings {
         printer.list(&FORWARD, self.forwards.as_ref());
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&STATUS_SOCKET, self.status_socket.as_ref());
+        printer.value(&KEEP_LOST, Some(&self.keep_lost));
         printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }
@@ -111,6 +125,14 @@ impl BridgeSettings {
         let what = "expected at least one client's key in `allow`, found none; leave it out to let \
                     everybody in who knows the bridge's key";
         sources.problem(origin, what.to_owned());
+    }
+
+    fn check_keep_lost(&self, sources: &mut Sources<'_>) {
+        let seconds = self.keep_lost.value;
+        if seconds > KEEP_LOST_MAX_S {
+            let what = format!("expected at most {KEEP_LOST_MAX_S} seconds, found {seconds}");
+            sources.problem(self.keep_lost.origin.clone(), what);
+        }
     }
 
     /// Port 0 is where nobody can be.

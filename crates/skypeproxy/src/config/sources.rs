@@ -99,14 +99,15 @@ impl<'a> Sources<'a> {
     }
 
     /// A list of at most `len_max` elements, which stand between blanks in the environment. One
-    /// place says all of it. An empty one is none.
+    /// place says all of it. An empty one is none. What the file has is passed over if it was asked for as
+    /// something else.
     pub(crate) fn list<T: Value>(
         &mut self,
         key: &Key,
         flags: Vec<T>,
         len_max: usize,
     ) -> Option<Setting<Vec<T>>> {
-        let filed = self.table().and_then(|table| {
+        let filed = self.table().filter(|table| !table.was_asked(key.name)).and_then(|table| {
             let value = table.list(key.name, len_max)?;
             Some(Setting { value, origin: table.origin(key.name)? })
         });

@@ -123,6 +123,17 @@ impl<'a> Table<'a> {
         all
     }
 
+    /// Whether `key` has tables, each with [[key]] above it.
+    pub(crate) fn has_tables(&self, key: &str) -> bool {
+        let list = self.entries.get(key).and_then(|value| value.get_ref().as_array());
+        list.is_some_and(|list| list.iter().any(|one| one.get_ref().as_table().is_some()))
+    }
+
+    /// Whether `key` was asked for.
+    pub(crate) fn was_asked(&self, key: &str) -> bool {
+        self.asked.contains(&key)
+    }
+
     /// Nothing more will be asked for: what is left is unknown. `explain` may tell more of a key.
     pub(crate) fn finish(mut self, explain: impl Fn(&str) -> Option<String>) -> Findings {
         for (key, _) in self.entries {

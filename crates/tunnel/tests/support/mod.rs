@@ -3,9 +3,10 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ap2ap_stream::{Config, SecretKey};
+use ap2ap_stream::SecretKey;
 use ap2ap_tokio::{BridgeIdentity, Endpoint};
 use carrier::{Carrier, MemoryCarrier};
 use socks_front::Acceptor;
@@ -14,7 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tunnel::{Bridge, Client, Ended, ForwardList, Session};
+use tunnel::{
+    Bridge, BridgeWays, Client, Ended, ForwardList, LOST_KEPT, Policy, Session, endpoint_config,
+};
 
 /// Only a hang takes longer.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
@@ -38,12 +41,16 @@ impl Tunnel {
     ) -> Self {
         let secret = SecretKey::from_octets([7; 32]);
         let identity = BridgeIdentity::new(secret.clone(), Duration::ZERO);
-        let bridge = Endpoint::bridge(far, identity, Config::default());
-        let bridge = Bridge::new(vec![bridge.into()], ForwardList::new(targets.iter().copied()));
-        let client = Endpoint::client(near, Config::default());
-        let peers = vec!["memory:bridge".parse().unwrap()];
-        let endpoints = vec![("memory".to_owned(), client.into())];
-        let session = Session::new(endpoints, peers, secret.public()).unwrap();
+        let bridge = Endpoint::bridge(far, identity, endpoint_config(LOST_KEPT));
+        let forward = ForwardList::new(targets.iter().copied());
+        let bridge = Bridge::new(bridge.clone(), vec![bridge.into()], forward);
+        let client = Endpoint::client(near, endpoint_config(LOST_KEPT));
+        let ways = BridgeWays {
+            credentials: secret.public().into(),
+            peers: vec!["memory:bridge".parse().unwrap()],
+            attachments: vec![("memory".to_owned(), Arc::new(client.clone().into()))],
+        };
+        let session = Session::new(client, vec![ways], Policy::default()).unwrap();
         let front = Acceptor::bind("127.0.0.1:0".parse().unwrap(), socks_front::Config::default());
         let front = front.await.unwrap();
         let socks = front.local_addr();
