@@ -123,7 +123,7 @@ impl<'a> Table<'a> {
         all
     }
 
-    /// Whether `key` has tables, each with [[key]] above it.
+    /// Whether `key` has tables, each with its name in two brackets above it.
     pub(crate) fn has_tables(&self, key: &str) -> bool {
         let list = self.entries.get(key).and_then(|value| value.get_ref().as_array());
         list.is_some_and(|list| list.iter().any(|one| one.get_ref().as_table().is_some()))
