@@ -32,7 +32,7 @@ impl Overlay {
 
     /// With as many relays, none of which ever goes.
     async fn start_with_relays(names: &[&str], count: u64) -> Self {
-        let (count, lifetime_s, set_up_ms) = (Some(count), Some(0.0), Some(0));
+        let (count, lifetime_s, set_up_ms) = (Some(count), Some(0.0), Some(100));
         let relays = RelaysConfig { count, lifetime_s, set_up_ms, ..RelaysConfig::default() };
         Self::start_as(names, Consent::Ok, Some(relays)).await
     }
