@@ -28,9 +28,13 @@ const BODY: usize = 60_000;
 
 impl Pair {
     fn start(sandbox: &str) -> Self {
+        Self::start_over("rtt_ms = 40\nrate = 30000", [("SKYPEPROXY_SANDBOX", sandbox)])
+    }
+
+    fn start_over(link: &str, variables: [(&'static str, &str); 1]) -> Self {
         let web = web_server(octets(BODY));
-        let mut place = Place::new("rtt_ms = 40\nrate = 30000", &[web]);
-        place.set("SKYPEPROXY_SANDBOX", sandbox);
+        let mut place = Place::new(link, &[web]);
+        variables.iter().for_each(|(variable, value)| place.set(variable, value));
         let overlay = place.overlay();
         let socket = place.path("status-bridge");
         place.set("SKYPEPROXY_STATUS_SOCKET", socket.to_str().unwrap());
@@ -222,4 +226,21 @@ fn a_stream_that_is_open_counts_as_open() {
     eventually("both ends have one", || open("client") == 1.0 && open("bridge") == 1.0);
     drop(stream);
     eventually("both ends have none", || open("client") == 0.0 && open("bridge") == 0.0);
+}
+
+#[test]
+fn each_path_of_a_session_is_told_at_both_ends() {
+    let relays = "rtt_ms = 0\n[relays]\ncount = 3\nrate = 30000\nlifetime_s = 0\nset_up_ms = 50\n";
+    let pair = Pair::start_over(relays, [("SKYPEPROXY_PATHS", "3")]);
+    for (role, peer) in [("client", "skype:bob"), ("bridge", "skype:alice")] {
+        eventually("three paths answer", || {
+            let status = pair.json(role);
+            let paths = status.pointer("/sessions/0/paths").and_then(Value::as_array);
+            let answers =
+                |path: &&Value| text(path, "/state") == "answering" && text(path, "/peer") == peer;
+            paths.is_some_and(|paths| paths.iter().filter(answers).count() == 3)
+        });
+    }
+    let rows = pair.asked("client", false);
+    assert_eq!(rows.matches("skype:bob").count(), 3, "{rows}");
 }
