@@ -70,7 +70,8 @@ async fn serve(
     log::give("ready");
     notify::ready(attachments.iter().map(Attachment::watch).collect());
     let bridge = Bridge::new(endpoint, attachments, forwards);
-    let status = status::serve(status, bridge.roster().clone());
+    let roster = bridge.roster().clone();
+    let status = status::serve(status, move || roster.status());
     let ended = tokio::select! {
         ended = bridge.run(stop) => ended,
         failed = status => return failed.context("the status socket failed").or_exit(Exit::Os),

@@ -97,8 +97,9 @@ async fn serve(plan: Plan, status: Option<UnixListener>) -> anyhow::Result<()> {
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
     notify::ready(presence);
-    let status = status::serve(status, session.roster().clone());
     let client = Client::new(session).with_tcp_buffers(plan.tcp_buffers);
+    let session = client.session();
+    let status = status::serve(status, move || session.status());
     let ended = tokio::select! {
         ended = client.run(front, stop) => ended,
         failed = status => return failed.context("the status socket failed").or_exit(Exit::Os),

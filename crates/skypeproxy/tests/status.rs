@@ -242,5 +242,10 @@ fn each_path_of_a_session_is_told_at_both_ends() {
         });
     }
     let rows = pair.asked("client", false);
-    assert_eq!(rows.matches("skype:bob").count(), 3, "{rows}");
+    // And once as the way to the bridge.
+    assert_eq!(rows.matches("skype:bob").count(), 4, "{rows}");
+    let status = pair.json("client");
+    assert_eq!(text(&status, "/routes/0/peer"), "skype:bob");
+    assert_eq!(text(&status, "/routes/0/verdict"), "healthy");
+    assert_eq!(number(&status, "/routes/0/paths"), 3.0);
 }

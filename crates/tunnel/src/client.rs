@@ -67,6 +67,12 @@ impl Client {
         self
     }
 
+    /// The session, for whoever asks how things stand.
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.session)
+    }
+
     /// Serves the SOCKS clients of `front` until `stop` is cancelled or every carrier is gone for
     /// good. Connections that are open then are reset.
     pub async fn run(self, front: Acceptor, stop: CancellationToken) -> Ended {

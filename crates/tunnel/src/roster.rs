@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use ap2ap_stream::LossClass;
 use ap2ap_tokio::{Connection, PathPhase, PathReport, PathSigns, Route, WeakConnection};
+use path_manager::Verdict;
 use tokio::time::Instant;
 
+use crate::line::RouteAndWay;
 use crate::splice::Carried;
 use crate::status::{
-    LossKind, PathRoute, PathState, PathStatus, Role, SessionState, SessionStatus, Status, Totals,
-    VERSION,
+    LossKind, PathRoute, PathState, PathStatus, Role, RouteStatus, RouteVerdict, SessionState,
+    SessionStatus, Status, Totals, VERSION,
 };
 
 /// A path that was asked so often in a row without an answer is called silent. Loss alone makes it look so now
@@ -89,7 +91,8 @@ impl Roster {
             .filter(|(_, _, connection)| connection.close_reason().is_none())
             .map(|(id, began, connection)| session(*id, began.elapsed(), connection))
             .collect();
-        Status { version: VERSION, role, uptime_s: seconds(uptime), totals, sessions }
+        let (uptime_s, routes) = (seconds(uptime), Vec::new());
+        Status { version: VERSION, role, uptime_s, totals, sessions, routes }
     }
 
     /// A poisoned lock is taken all the same: counters are never half changed.
@@ -129,6 +132,30 @@ fn session(id: u64, age: Duration, connection: &Connection) -> SessionStatus {
         packets_lost: stats.packets_lost,
         octets_resent: stats.octets_resent,
         paths: connection.paths().iter().map(path).collect(),
+    }
+}
+
+/// What a path manager knows of a way.
+pub(crate) fn route(known: &RouteAndWay) -> RouteStatus {
+    let RouteAndWay { route, carrier, peer } = known;
+    RouteStatus {
+        carrier: carrier.map(|carrier| carrier.to_string()),
+        peer: peer.to_string(),
+        verdict: match route.verdict {
+            Verdict::Untold => RouteVerdict::Untold,
+            Verdict::Healthy => RouteVerdict::Healthy,
+            Verdict::Throttled => RouteVerdict::Throttled,
+            Verdict::Unreachable => RouteVerdict::Unreachable,
+            Verdict::Blocked => RouteVerdict::Blocked,
+            Verdict::Away => RouteVerdict::Away,
+            Verdict::Spent => RouteVerdict::Spent,
+        },
+        paths: u64::try_from(route.paths).unwrap_or(u64::MAX),
+        refused: route.refused,
+        unanswered: route.unanswered,
+        retry_in_s: route.retry_in.map(seconds),
+        octets_today: route.octets_today,
+        openings_today: route.openings_today,
     }
 }
 

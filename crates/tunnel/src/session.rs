@@ -34,8 +34,8 @@ use crate::code;
 use crate::lease::{Lease, Waiting};
 use crate::line::{self, Line, RouteAndWay, RouteTo, Told};
 use crate::memory::{Forgetful, Memory};
-use crate::roster::Roster;
-use crate::status::Role;
+use crate::roster::{self, Roster};
+use crate::status::{Role, Status};
 
 /// Between attempts to connect while nobody asks for anything.
 const RETRY_MAX: Duration = Duration::from_secs(10);
@@ -172,9 +172,14 @@ impl Session {
         })
     }
 
-    /// Tells how things stand, for as long as it is held.
+    /// How things stand.
     #[must_use]
-    pub const fn roster(&self) -> &Roster {
+    pub fn status(&self) -> Status {
+        let routes = self.routes().iter().map(roster::route).collect();
+        Status { routes, ..self.roster.status() }
+    }
+
+    pub(crate) const fn roster(&self) -> &Roster {
         &self.roster
     }
 

@@ -21,6 +21,8 @@ pub struct Status {
     pub totals: Totals,
     /// The sessions that are not over, the oldest first.
     pub sessions: Vec<SessionStatus>,
+    /// At a client, the ways to the bridge in use; at a bridge, none.
+    pub routes: Vec<RouteStatus>,
 }
 
 /// Whose status it is.
@@ -128,6 +130,49 @@ pub struct PathStatus {
     pub packets_lost: u64,
     /// Octets sent, and neither acknowledged nor given up.
     pub in_flight: u64,
+}
+
+/// A way to the bridge, and what the evidence says of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteStatus {
+    /// The number of the carrier, unless it is gone.
+    pub carrier: Option<String>,
+    /// The bridge's name there.
+    pub peer: String,
+    /// What the evidence says.
+    pub verdict: RouteVerdict,
+    /// Paths over it, in whatever state.
+    pub paths: u64,
+    /// Paths in a row that could not be opened.
+    pub refused: u32,
+    /// Paths in a row that opened and never answered.
+    pub unanswered: u32,
+    /// When it may be tried next, in seconds; none: at once.
+    pub retry_in_s: Option<f64>,
+    /// Octets of the login's last day, both directions.
+    pub octets_today: u64,
+    /// Paths that the login opened in the last day.
+    pub openings_today: u32,
+}
+
+/// What the evidence says of a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RouteVerdict {
+    /// It was not tried often enough.
+    Untold,
+    /// A path answers.
+    Healthy,
+    /// A path answers, and carries little.
+    Throttled,
+    /// The overlay opens no path.
+    Unreachable,
+    /// Paths open, and nobody answers.
+    Blocked,
+    /// This side's carrier is gone.
+    Away,
+    /// The login has used up its day.
+    Spent,
 }
 
 /// How a path goes, as far as the overlay tells.

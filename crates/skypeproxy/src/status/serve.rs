@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
-use tunnel::Roster;
+use tunnel::status::Status;
 
 /// Who asks at the same time; more hear nothing and may ask again.
 const CLIENTS_MAX: usize = 4;
@@ -22,8 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After this time a socket that could not accept, for want of descriptors, tries again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Answers for as long as it is polled. Without a socket it has nothing to do and waits for ever.
-pub(crate) async fn serve(listener: Option<StdListener>, roster: Roster) -> io::Result<()> {
+/// Answers with what `status` says, for as long as it is polled. Without a socket it has nothing to do and waits for ever.
+pub(crate) async fn serve(
+    listener: Option<StdListener>,
+    status: impl Fn() -> Status,
+) -> io::Result<()> {
     let Some(listener) = listener else { return std::future::pending().await };
     let listener = UnixListener::from_std(listener)?;
     let seats = Arc::new(Semaphore::new(CLIENTS_MAX));
@@ -42,9 +45,10 @@ pub(crate) async fn serve(listener: Option<StdListener>, roster: Roster) -> io::
             debug!("too many ask for the status at once");
             continue;
         };
-        let roster = roster.clone();
+        let mut text = serde_json::to_string(&status())?;
+        text.push('\n');
         answers.spawn(async move {
-            if !matches!(timeout(PATIENCE, answer(stream, &roster)).await, Ok(Ok(()))) {
+            if !matches!(timeout(PATIENCE, answer(stream, &text)).await, Ok(Ok(()))) {
                 debug!("whoever asked for the status did not read it");
             }
             drop(seat);
@@ -53,9 +57,7 @@ pub(crate) async fn serve(listener: Option<StdListener>, roster: Roster) -> io::
 }
 
 /// Nothing that the other side may have said is read.
-async fn answer(mut stream: UnixStream, roster: &Roster) -> io::Result<()> {
-    let mut text = serde_json::to_string(&roster.status())?;
-    text.push('\n');
+async fn answer(mut stream: UnixStream, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await
 }

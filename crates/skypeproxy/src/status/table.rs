@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use tunnel::status::{
-    LossKind, PathState, PathStatus, Role, SessionState, SessionStatus, Status, Totals,
+    LossKind, PathState, PathStatus, Role, RouteStatus, RouteVerdict, SessionState, SessionStatus,
+    Status, Totals,
 };
 
 /// What stands above the columns of paths.
@@ -20,6 +21,10 @@ const HEADINGS: [&str; 11] = [
     "age",
     "sent/received",
 ];
+
+/// What stands above the columns of ways.
+const ROUTE_HEADINGS: [&str; 7] =
+    ["way", "carrier", "verdict", "paths", "refused/unanswered", "again in", "octets today"];
 
 /// All of it, without an end of line.
 pub(super) fn of(status: &Status) -> String {
@@ -43,6 +48,11 @@ pub(super) fn of(status: &Status) -> String {
         text.push_str("no session\n");
     }
     status.sessions.iter().for_each(|session| add_session(&mut text, session));
+    if !status.routes.is_empty() {
+        text.push('\n');
+        let rows = status.routes.iter().map(route_row);
+        add_table(&mut text, &ROUTE_HEADINGS, rows);
+    }
     text.truncate(text.trim_end().len());
     text
 }
@@ -62,12 +72,21 @@ fn add_session(text: &mut String, session: &SessionStatus) {
         grouped(session.octets_received),
         counted(session.packets_lost, "packet"),
     );
-    let mut rows = vec![HEADINGS.map(str::to_owned)];
-    rows.extend(session.paths.iter().map(row));
+    add_table(text, &HEADINGS, session.paths.iter().map(row));
+}
+
+/// Columns as wide as their widest cell.
+fn add_table<const N: usize>(
+    text: &mut String,
+    headings: &[&str; N],
+    cells: impl Iterator<Item = [String; N]>,
+) {
+    let mut rows = vec![headings.map(str::to_owned)];
+    rows.extend(cells);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
     };
-    let widths: Vec<usize> = (0..HEADINGS.len()).filter_map(width).collect();
+    let widths: Vec<usize> = (0..N).filter_map(width).collect();
     for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}"));
         text.push_str(cells.collect::<String>().trim_end());
@@ -107,6 +126,31 @@ fn row(path: &PathStatus) -> [String; HEADINGS.len()] {
         path.bottleneck.as_deref().map_or_else(none, printable),
         age(path.age_s),
         format!("{} / {}", grouped(path.octets_sent), grouped(path.octets_received)),
+    ]
+}
+
+fn route_row(route: &RouteStatus) -> [String; ROUTE_HEADINGS.len()] {
+    let verdict = match route.verdict {
+        RouteVerdict::Untold => "untold",
+        RouteVerdict::Healthy => "healthy",
+        RouteVerdict::Throttled => "throttled",
+        RouteVerdict::Unreachable => "unreachable",
+        RouteVerdict::Blocked => "blocked",
+        RouteVerdict::Away => "carrier gone",
+        RouteVerdict::Spent => "day used up",
+    };
+    [
+        printable(&route.peer),
+        route.carrier.as_deref().map_or_else(none, printable),
+        verdict.to_owned(),
+        route.paths.to_string(),
+        format!("{} / {}", route.refused, route.unanswered),
+        route.retry_in_s.map_or_else(none, age),
+        format!(
+            "{} in {}",
+            grouped(route.octets_today),
+            counted(route.openings_today.into(), "path")
+        ),
     ]
 }
 
