@@ -25,7 +25,7 @@ use crate::noise::{Handshake, Seed};
 use crate::outer::{first_mac, macs_equal};
 use crate::protection::Secret;
 use crate::replay::Verdict;
-use crate::ticket::{self, Ticket};
+use crate::ticket::{self, Ticket, TicketName};
 use crate::wire::handshake::{EarlyData, First, FirstPayloadHeader, split_payload};
 
 /// The first message makes no connection. The sender hears nothing of it.
@@ -99,11 +99,14 @@ impl Acceptor {
             split_payload::<FirstPayloadHeader>(&payload).map_err(|_| Silence::Malformed)?;
         let version = header.choose_version().map_err(|_| Silence::Malformed)?;
         let verdict = self.identity.seen().judge(wall, header.made_at(), first.mac);
+        let mut shown = None;
         let frames = match verdict {
             Verdict::Silence => return Err(Silence::Recorded),
             // AP-21: a ticket is used once, so no clock is asked.
             Verdict::Take | Verdict::Refuse if header.has_ticket() => {
-                self.identity.open_with_ticket(now, frames)
+                let opened = self.identity.open_with_ticket(now, frames);
+                shown = opened.as_ref().and_then(|_| frames.first_chunk()).copied().map(TicketName);
+                opened
             }
             Verdict::Take => Some(frames.to_vec()),
             Verdict::Refuse => None,
@@ -123,6 +126,7 @@ impl Acceptor {
         let state = State::Answering(Box::new(answering));
         let mut connection = Connection::new(Side::Bridge, (self.config.clone(), seed), state, now);
         connection.client = client;
+        connection.ticket_names.shown = shown;
         connection.begin(now, path, datagram.len(), &frames.unwrap_or_default());
         Ok(connection)
     }

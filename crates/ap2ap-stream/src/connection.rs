@@ -39,6 +39,7 @@ use crate::recovery::Clock;
 use crate::stats::Stats;
 use crate::stream::Stream;
 use crate::stream::map::StreamMap;
+use crate::ticket::TicketNames;
 
 /// After so long without a word of either side, memory that only a busy path needs is given back. Requests that come
 /// more often find all as they left it.
@@ -69,6 +70,8 @@ pub struct Connection {
     pub(crate) client: Option<PublicKey>,
     /// What a bridge gives its client, until the client has it.
     ticket: Option<Given>,
+    /// Which that is, and which the client came with.
+    pub(crate) ticket_names: TicketNames,
     config: Config,
     clock: Clock,
     dice: Dice,
@@ -193,6 +196,7 @@ impl Connection {
             side,
             client: None,
             ticket: None,
+            ticket_names: TicketNames::default(),
             config,
             clock: Clock::new(now),
             dice: Dice::new(seed),

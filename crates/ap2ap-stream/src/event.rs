@@ -45,8 +45,8 @@ pub enum Event {
     /// Unreliable datagrams arrived. It is said once until
     /// [`recv_datagram`](crate::Connection::recv_datagram) has found none.
     Datagram,
-    /// At a client: the bridge gave a ticket for the next connection. The newest counts; keep it in
-    /// memory, or let it go.
+    /// At a client: the bridge gave a ticket for the next connection. The newest counts; keep it where
+    /// nobody else can read, or let it go.
     Ticket(Ticket),
     /// The connection is over. Nothing follows but the last datagrams.
     Closed(CloseReason),

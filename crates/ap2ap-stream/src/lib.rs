@@ -45,5 +45,5 @@ pub use path_memory::{LossClass, PathLoss, PathMemory, PathMemoryError};
 pub use replay::{CLOCK_TOLERANCE, REPLAY_CACHE_MAX, REPLAY_WINDOW};
 pub use stats::{PathSigns, PathStats, Stats, Tally};
 pub use stream::Stream;
-pub use ticket::Ticket;
+pub use ticket::{Ticket, TicketName};
 pub use unauthenticated::UnauthenticatedConnection;

@@ -45,9 +45,21 @@ const LABEL: &[u8; 8] = b"ap2ap1rs";
 
 pub(crate) type Id = [u8; ID_LEN];
 
+/// What a ticket is called: not secret by itself, though it links two sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketName(pub(crate) Id);
+
+/// A bridge's tickets, the one that it gives in a connection and the one that it was shown there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TicketNames {
+    pub(crate) given: Option<TicketName>,
+    pub(crate) shown: Option<TicketName>,
+}
+
 /// What a bridge gave for the early data of one more connection
-/// ([`Event::Ticket`](crate::Event::Ticket)). Use it once, with the same bridge, and keep it in memory
-/// only: [`Credentials::with_ticket`](crate::Credentials::with_ticket).
+/// ([`Event::Ticket`](crate::Event::Ticket)). Use it once, with the same bridge, and only when the connection that it
+/// was given in is over, which the bridge may take its use for (AP-24):
+/// [`Credentials::with_ticket`](crate::Credentials::with_ticket).
 #[derive(Clone)]
 pub struct Ticket {
     id: Id,
@@ -58,6 +70,34 @@ pub struct Ticket {
 impl Ticket {
     pub(crate) fn new(id: Id, secret: Secret, lifetime: Duration) -> Self {
         Self { id, secret, lifetime }
+    }
+
+    /// All of it, for a process that is to take over from this one. Whoever has it can take over as well, and read early
+    /// data that is sealed with it: keep it where only its user can read.
+    #[must_use]
+    pub fn to_octets(&self) -> Zeroizing<[u8; Self::LEN]> {
+        let mut octets = Zeroizing::new([0; Self::LEN]);
+        let (id, secret) = octets.split_at_mut(ID_LEN);
+        id.copy_from_slice(&self.id);
+        secret.copy_from_slice(&*self.secret);
+        octets
+    }
+
+    /// What [`to_octets`](Self::to_octets) gave. Any other octets are a ticket that no bridge knows.
+    #[must_use]
+    pub fn from_octets(octets: &[u8; Self::LEN]) -> Self {
+        let (mut id, mut secret) = (Id::default(), Secret::default());
+        let (front, back) = octets.split_at(ID_LEN);
+        id.copy_from_slice(front);
+        secret.copy_from_slice(back);
+        Self::new(id, secret, LIFETIME)
+    }
+
+    /// Octets of a ticket.
+    pub const LEN: usize = ID_LEN + SECRET_LEN;
+
+    pub(crate) const fn name(&self) -> TicketName {
+        TicketName(self.id)
     }
 
     /// For how long after it came the bridge will know it, at the most.

@@ -152,3 +152,28 @@ fn a_recorded_first_message_under_a_ticket_has_no_second_effect() {
     let copy = acceptor.handle_first(duo.now, duo.wall, path, &first);
     assert_eq!(copy.map(|_| ()).unwrap_err(), ap2ap_stream::Silence::Recorded);
 }
+
+/// AP-24: the bridge can tell which session a client comes from, and another bridge cannot.
+#[test]
+fn a_bridge_knows_which_session_a_ticket_was_given_in() {
+    let identity = identity();
+    let mut old = duo(&identity, identity.public_key().into(), 1, WALL);
+    old.add_path();
+    old.run_for(2 * SECOND);
+    let ticket = tickets(&old).pop().unwrap();
+    let given = old.bridge().connection.ticket_given();
+    assert!(given.is_some() && old.bridge().connection.ticket_shown().is_none());
+    // It went through a file.
+    let ticket = Ticket::from_octets(&ticket.to_octets());
+    let (mut new, id) = ask_with(&identity, &ticket, 2, WALL);
+    new.add_path();
+    new.run_for(SECOND);
+    assert_eq!(new.bridge().read(id).0, REQUEST);
+    assert_eq!(new.bridge().connection.ticket_shown(), given);
+    assert_ne!(new.bridge().connection.ticket_given(), given);
+    // Used up, it says nothing any more.
+    let (mut again, _) = ask_with(&identity, &ticket, 3, WALL);
+    again.add_path();
+    again.run_for(SECOND);
+    assert_eq!(again.bridge().connection.ticket_shown(), None);
+}

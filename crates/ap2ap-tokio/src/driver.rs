@@ -265,6 +265,7 @@ impl Driver {
         let Some(entry) = self.entries.remove(&id) else { return };
         self.schedule.remove(id);
         self.forget_foreign_ids(&entry.foreign_ids);
+        self.forget_ticket(entry.ticket);
         if entry.is_unconfirmed {
             self.count_unconfirmed(-1);
         }

@@ -80,8 +80,8 @@ pub enum ConnectionError {
         /// What broke, for people.
         why: String,
     },
-    /// A newer connection of the same client took over the path.
-    #[error("replaced by a newer connection over the same path")]
+    /// A newer connection of the same client took over the path, or came with this one's ticket.
+    #[error("replaced by a newer connection of the same client")]
     Replaced,
     /// It was begun because an older connection over the same path was silent, and that one has
     /// answered.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
     CloseReason, Connection, ErrorCode, Event, Output, PathEvent, PathId, StreamId, Ticket,
+    TicketName,
 };
 use carrier::Route;
 use tokio::sync::Notify;
@@ -174,6 +175,12 @@ impl Shared {
     pub(crate) fn probes_unanswered(&self) -> u32 {
         let state = self.lock();
         if state.end.is_some() { 0 } else { state.core.probes_unanswered() }
+    }
+
+    /// At a bridge, the ticket that its client was given, and the one that it came with.
+    pub(crate) fn tickets(&self) -> (Option<TicketName>, Option<TicketName>) {
+        let state = self.lock();
+        (state.core.ticket_given(), state.core.ticket_shown())
     }
 
     /// Whether nobody uses the connection any more: it is over, or nobody holds it.

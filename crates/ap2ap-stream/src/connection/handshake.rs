@@ -350,6 +350,7 @@ impl Connection {
         }
         if let Some((ticket, known)) = answering.ticket {
             known.lock().unwrap_or_else(PoisonError::into_inner).insert(now, &ticket);
+            self.ticket_names.given = Some(ticket.name());
             self.ticket = Some(Given { ticket, is_due: true });
         }
         // It had the answer from the first path.

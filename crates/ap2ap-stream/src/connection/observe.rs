@@ -5,6 +5,7 @@ use crate::id::PathId;
 use crate::num;
 use crate::path_memory::PathMemory;
 use crate::stats::{PathSigns, PathStats, Stats};
+use crate::ticket::TicketName;
 
 impl Connection {
     /// Streams that are open on at least one side.
@@ -23,6 +24,20 @@ impl Connection {
     /// The paths in use, and whether anybody answers on each.
     pub fn path_signs(&self) -> impl Iterator<Item = (PathId, PathSigns)> {
         self.paths.list.iter().map(|path| (path.id, path.signs()))
+    }
+
+    /// At a bridge: the ticket that the client was given, once it has shown that it has the keys.
+    #[must_use]
+    pub const fn ticket_given(&self) -> Option<TicketName> {
+        self.ticket_names.given
+    }
+
+    /// At a bridge: the ticket that the client came with, if the bridge knew it. It was given in a connection that this
+    /// client has no more (AP-24). As long as the connection is not [confirmed](Self::is_confirmed), the first message
+    /// may be a copy.
+    #[must_use]
+    pub const fn ticket_shown(&self) -> Option<TicketName> {
+        self.ticket_names.shown
     }
 
     /// Counters and estimates.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
-use ap2ap_stream::{Acceptor, PathId};
+use ap2ap_stream::{Acceptor, PathId, TicketName};
 use carrier::{CarrierPath, PeerId};
 use tracing::{debug, debug_span, trace};
 
@@ -31,6 +31,8 @@ pub(super) struct Bridge {
     unconfirmed: usize,
     /// Keyed, so that nobody can make two first messages with one hash.
     hasher: RandomState,
+    /// Whose ticket it is.
+    tickets: BTreeMap<TicketName, ConnId>,
     /// Whose datagram it is that begins with these octets, over whichever path it comes.
     pub(super) owners: BTreeMap<[u8; 8], ConnId>,
 }
@@ -42,6 +44,7 @@ impl Bridge {
             strangers: Strangers::default(),
             unconfirmed: 0,
             hasher: RandomState::new(),
+            tickets: BTreeMap::new(),
             owners: BTreeMap::new(),
         }
     }
@@ -117,6 +120,7 @@ impl Driver {
         let span = entry.shared.span.clone();
         let paths: Vec<CarrierPath> = entry.legs.iter().map(|leg| leg.path).collect();
         self.count_unconfirmed(-1);
+        self.note_tickets(now, id);
         for path in paths {
             let Some(route) = self.routes.get_mut(&path) else { continue };
             if route.challenger != Some(id) {
@@ -129,6 +133,26 @@ impl Driver {
             if tenacity != Some(Tenacity::OutlivesPaths) {
                 self.fail(now, older, ConnectionError::Replaced);
             }
+        }
+    }
+
+    /// AP-24: frees the session that a client comes back from, and notes what it may come back with.
+    fn note_tickets(&mut self, now: Instant, id: ConnId) {
+        let (Some(bridge), Some(entry)) = (&mut self.bridge, self.entries.get_mut(&id)) else {
+            return;
+        };
+        let (given, shown) = entry.shared.tickets();
+        entry.ticket = given;
+        bridge.tickets.extend(given.map(|name| (name, id)));
+        if let Some(older) = shown.and_then(|name| bridge.tickets.remove(&name)) {
+            entry.shared.span.in_scope(|| debug!(older = older.0, "a client comes back"));
+            self.fail(now, older, ConnectionError::Replaced);
+        }
+    }
+
+    pub(super) fn forget_ticket(&mut self, ticket: Option<TicketName>) {
+        if let (Some(bridge), Some(ticket)) = (&mut self.bridge, ticket) {
+            bridge.tickets.remove(&ticket);
         }
     }
 

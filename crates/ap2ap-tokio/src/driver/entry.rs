@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ap2ap_stream::TicketName;
 use carrier::{CarrierPath, PeerId};
 use tracing::{Span, error_span};
 
@@ -20,6 +21,8 @@ pub(super) struct Entry {
     pub(super) tenacity: Tenacity,
     /// Its peer has not shown that it has the keys, and may have company on the path.
     pub(super) is_unconfirmed: bool,
+    /// At a bridge: what its client may come back with.
+    pub(super) ticket: Option<TicketName>,
     /// Since when it has no path.
     pub(super) lost_at: Option<Instant>,
     /// When it is forgotten; set once it is closed.
@@ -73,6 +76,7 @@ impl Entry {
             origin,
             tenacity,
             is_unconfirmed: true,
+            ticket: None,
             lost_at: None,
             gone_at: None,
             foreign_ids: Vec::new(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ap2ap_tokio::{
-    CarrierId, Config, Connection, ConnectionError, Endpoint, EndpointConfig, OpenPathError,
-    PATHS_KNOWN_MAX, PathKey, PathPhase, PathReport,
+    CarrierId, Config, Connection, ConnectionError, Credentials, Endpoint, EndpointConfig,
+    OpenPathError, PATHS_KNOWN_MAX, PathKey, PathPhase, PathReport,
 };
 use carrier::MemoryCarrier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -215,6 +215,36 @@ async fn of_too_many_sessions_without_a_path_the_oldest_goes() {
     }
     assert_eq!(within(bridges[0].closed()).await, ConnectionError::Crowded);
     assert_eq!((bridges[1].close_reason(), bridges[2].close_reason()), (None, None));
+}
+
+/// AP-24: a client whose process was killed comes back over another path, with what it kept.
+#[tokio::test]
+async fn a_client_that_comes_back_with_a_ticket_frees_its_old_session_at_once() {
+    let client = Endpoint::client_of_many(patient());
+    let bridge = Endpoint::bridge_of_many(identity().giving_tickets(), patient());
+    let world = World { client, bridge };
+    let ((first, gate), (second, _)) = (world.add_way(), world.add_way());
+    let (client, old, _) = world.connected(first).await;
+    let (_here, mut there) = stream(&client, &old).await;
+    within(there.write_all(b"?")).await.unwrap();
+    let ticket = within(async {
+        loop {
+            match client.take_ticket() {
+                Some(ticket) => return ticket,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    })
+    .await;
+    // From here on the old one is not heard of, as if it were gone.
+    gate.shut();
+    let credentials = Credentials::new(secret().public());
+    let again = world.client.connect_later(credentials.with_ticket(ticket)).unwrap();
+    again.open_path(second, memory_peer()).unwrap();
+    let new = within(world.bridge.accept()).await.unwrap();
+    assert_eq!(within(old.closed()).await, ConnectionError::Replaced);
+    let (_here, _there) = stream(&again, &new).await;
+    assert_eq!(world.bridge.connections(), 1);
 }
 
 #[tokio::test]
