@@ -239,6 +239,10 @@ pub(crate) struct ClientArgs {
     /// one for each bridge: two bridges that see one key know one client.
     #[arg(long, value_name = "FILE")]
     pub(crate) client_key: Option<PathBuf>,
+    /// A file for what the next start is to know, so that the bridge frees this one's session when it comes back:
+    /// made if it is not there, for this user alone [default: none].
+    #[arg(long, value_name = "FILE", value_parser = PathBuf::from_text)]
+    pub(crate) state: Option<PathBuf>,
     /// How many paths to the bridge are kept at once, 1 to 8, each through a relay of its own where the overlay
     /// gives one [default: 1].
     #[arg(long, value_name = "N", value_parser = u64::from_text)]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
 
 use anyhow::Context;
 use ap2ap_stream::{Credentials, PublicKey};
@@ -16,6 +17,7 @@ use crate::carriers::CarrierSpec;
 use crate::config::{self, BridgeTable, ClientSettings, Origin};
 use crate::exit::{Exit, OrExit};
 use crate::sandbox::{self, Reach};
+use crate::state_file::StateFile;
 use crate::status::{Socket, SocketKind};
 use crate::{block_on, carriers, key_file, limits, log, notify, signals, status};
 
@@ -37,6 +39,7 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
     }
     let bridges = bridges.into_iter().map(Named::read).collect::<anyhow::Result<_>>()?;
     limits::raise(limits::CLIENT);
+    let memory = settings.state.and_then(|file| StateFile::open(&file.value));
     let named = settings.status_socket.map(|socket| socket.value);
     let socket = Socket::open(named.as_deref(), SocketKind::Client)?;
     let reach = Reach::of_client(listen.value.port());
@@ -46,6 +49,7 @@ pub(crate) fn run(args: ClientArgs) -> anyhow::Result<()> {
         carriers: carriers.value,
         bridges,
         policy,
+        memory,
         listen: listen.value,
         tcp_buffers: settings.tcp_buffers.value,
     };
@@ -58,6 +62,7 @@ struct Plan {
     carriers: Vec<CarrierSpec>,
     bridges: Vec<Named>,
     policy: Policy,
+    memory: Option<StateFile>,
     listen: SocketAddr,
     tcp_buffers: TcpBuffers,
 }
@@ -94,6 +99,10 @@ async fn serve(plan: Plan, status: Option<UnixListener>) -> anyhow::Result<()> {
     });
     let session = Session::new(endpoint, bridges.collect(), plan.policy);
     let session = session.context("no session").or_exit(Exit::Unavailable)?;
+    let session = match plan.memory {
+        Some(memory) => session.with_memory(Arc::new(memory)),
+        None => session,
+    };
     info!(carriers = plan.carriers.len(), "the client is up");
     log::give(&format!("listening on {}", front.local_addr()));
     notify::ready(presence);

@@ -17,6 +17,7 @@ mod overlay;
 mod replay_mark;
 mod sandbox;
 mod signals;
+mod state_file;
 mod status;
 
 use std::process::ExitCode;

@@ -81,7 +81,7 @@ impl ReplayMark {
             }
         };
         let has_failed = file.is_none();
-        let identity = BridgeIdentity::new(key, now).resuming_from(mark);
+        let identity = BridgeIdentity::new(key, now).resuming_from(mark).giving_tickets();
         let mut this = Self { name, file, identity, has_failed };
         if let Some(file) = this.file.clone() {
             this.note(write(&file));

@@ -257,3 +257,48 @@ fn crlf_and_a_byte_order_mark_are_taken() {
     let text = format!("\u{feff}{LOGINS}").replace('\n', "\r\n");
     assert!(run(&["config", "check", &dir.file("c.toml", text)]).status.success());
 }
+
+/// A client's file with two bridges.
+fn two_bridges(dir: &Dir) -> String {
+    let key = keygen(Path::new(&dir.path("k1")));
+    format!(
+        "carrier = [\"udp:127.0.0.1:0\"]\npaths = 4\n\
+         [[bridge]]\npeers = [\"udp:127.0.0.1:9\", \"udp:127.0.0.1:10\"]\nkey = \"{key}\"\n\
+         [[bridge]]\npeers = [\"udp:127.0.0.1:11\"]\nkey = \"{key}\"\n\
+         [path_policy]\nroutes = \"relayed\"\noctets_per_day = 1000000\n"
+    )
+}
+
+#[test]
+fn bridges_with_tables_of_their_own_are_read_and_printed_as_they_were() {
+    let dir = Dir::new();
+    let file = dir.file("c.toml", two_bridges(&dir));
+    let checked = run(&["config", "check", &file]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let printed = run(&["client", "--config", &file, "--print-config"]);
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert_eq!(text.matches("[[bridge]]").count(), 2, "{text}");
+    for line in
+        ["paths = 4", "octets_per_day = 1000000", "routes = \"relayed\"", "udp:127.0.0.1:10"]
+    {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+    let again = dir.file("again.toml", &text);
+    let checked = run(&["config", "check", &again]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn refuses_what_bridges_with_tables_cannot_have() {
+    let dir = Dir::new();
+    let text = two_bridges(&dir);
+    let lone = format!("client_key = \"k\"\n{text}");
+    refuses("client", lone, &["`client_key` has no place beside [[bridge]]"]);
+    refuses("client", text.replace("paths = 4", "paths = 9"), &["1 to 8 paths, found 9"]);
+    refuses("client", text.replace("relayed", "relaid"), &["\"any\", \"relayed\""]);
+    let none = text.replace("peers = [\"udp:127.0.0.1:11\"]\n", "");
+    refuses("client", none, &["a bridge needs `peers`"]);
+    refuses("client", text.replace("octets_per_day", "octets_a_day"), &["`octets_per_day`"]);
+    let other = text.replace("udp:127.0.0.1:11", "skype:bob");
+    refuses("client", other, &["no carrier reaches skype peers"]);
+}

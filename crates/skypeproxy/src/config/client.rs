@@ -35,6 +35,7 @@ const BRIDGE_KEY: Key =
     Key { name: "bridge_key", flag: "--bridge-key", variable: "SKYPEPROXY_BRIDGE_KEY" };
 const CLIENT_KEY: Key =
     Key { name: "client_key", flag: "--client-key", variable: "SKYPEPROXY_CLIENT_KEY" };
+const STATE: Key = Key { name: "state", flag: "--state", variable: "SKYPEPROXY_STATE" };
 const LISTEN: Key = Key { name: "listen", flag: "--listen", variable: "SKYPEPROXY_LISTEN" };
 
 const NO_BRIDGE: Missing = Missing {
@@ -45,7 +46,8 @@ const NO_BRIDGE_KEY: Missing =
     Missing { key: &BRIDGE_KEY, remedy: "no key: give the bridge's public key with --bridge-key" };
 
 /// What may stand at the top of a client's file.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
+    STATE.name,
     CARRIER.name,
     BRIDGE.name,
     BRIDGE_KEY.name,
@@ -79,6 +81,8 @@ pub(crate) struct ClientSettings {
     tables: Vec<BridgeTable>,
     tables_origin: Origin,
     paths: PathSettings,
+    /// Where to keep what the next process is to know.
+    pub(crate) state: Option<Setting<PathBuf>>,
     pub(crate) listen: Setting<SocketAddr>,
     pub(crate) tcp_buffers: Setting<TcpBuffers>,
     pub(crate) status_socket: Option<Setting<PathBuf>>,
@@ -108,6 +112,7 @@ impl Settings for ClientSettings {
             tcp_buffers: super::tcp_buffers(args.tcp_buffers, sources),
             status_socket: sources.value(&STATUS_SOCKET, args.status_socket),
             sandbox: super::sandbox(&args.sandbox, sources),
+            state: sources.value(&STATE, args.state),
             paths: PathSettings::resolve(args.paths, sources),
         };
         settings.check_reach(sources);
@@ -136,6 +141,7 @@ impl Settings for ClientSettings {
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&STATUS_SOCKET, self.status_socket.as_ref());
         printer.value(&SANDBOX, Some(&self.sandbox));
+        printer.value(&STATE, self.state.as_ref());
         self.paths.print(printer);
         self.paths.print_table(printer);
         for table in &self.tables {
