@@ -8,17 +8,23 @@ use super::near;
 const PREFIX: &str = "SKYPEPROXY_";
 
 /// All variables that are settings of some command.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 17] = [
+    "SKYPEPROXY_ALLOW",
     "SKYPEPROXY_BRIDGE",
     "SKYPEPROXY_BRIDGE_KEY",
     "SKYPEPROXY_CARRIER",
+    "SKYPEPROXY_CLIENT_KEY",
     "SKYPEPROXY_CONFIG",
     "SKYPEPROXY_FORWARD",
+    "SKYPEPROXY_KEEP_LOST",
     "SKYPEPROXY_KEY",
     "SKYPEPROXY_LISTEN",
     "SKYPEPROXY_LOG_FORMAT",
+    "SKYPEPROXY_PATHS",
     "SKYPEPROXY_SANDBOX",
     "SKYPEPROXY_SEED",
+    "SKYPEPROXY_STATE",
+    "SKYPEPROXY_STATUS_SOCKET",
     "SKYPEPROXY_TCP_BUFFERS",
 ];
 
