@@ -243,6 +243,13 @@ impl Connection {
         self.shared().ring();
     }
 
+    /// Asks the peer for a sign of life on every path that owes none: who only receives finds out by this that nobody
+    /// is there any more.
+    pub fn ask(&self) {
+        self.shared().lock().core.ask();
+        self.shared().ring();
+    }
+
     /// The paths that are known, the oldest first; at a bridge those that its client made.
     #[must_use]
     pub fn paths(&self) -> Vec<PathReport> {

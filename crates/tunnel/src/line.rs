@@ -33,6 +33,14 @@ use crate::memory::Memory;
 /// Rates and octets are looked at this often: they change without a word.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// While streams are open and nothing comes for so long the bridge is asked whether it is there, for a download's
+/// receiver is owed nothing; then after twice as long each time, for the streams may have nothing to say.
+const ASK_AFTER: Duration = Duration::from_secs(2);
+const ASK_MAX: Duration = Duration::from_secs(60);
+
+/// So little is the answer to a question and nothing else: eight paths' of 100 octets.
+const ANSWER_MAX: u64 = 800;
+
 /// Over an AP2AP route the overlay makes a stream for each path; a connection uses eight.
 const PATHS_OF_ONE_ROUTE_MAX: u8 = 8;
 
@@ -120,6 +128,7 @@ impl Line {
             paths: BTreeMap::new(),
             carriers: BTreeMap::new(),
             was_up: false,
+            quiet: Quiet::new(Instant::now()),
         };
         let span = plan.connection.span().clone();
         let task = tokio::spawn(keeper.keep().instrument(span));
@@ -185,6 +194,41 @@ struct Keeper {
     /// As they were when they were last looked at.
     carriers: BTreeMap<RouteId, Option<CarrierId>>,
     was_up: bool,
+    quiet: Quiet,
+}
+
+/// How long nothing has come, and when the bridge is asked whether it is there.
+#[derive(Debug)]
+struct Quiet {
+    octets: u64,
+    since: Instant,
+    patience: Duration,
+}
+
+impl Quiet {
+    const fn new(now: Instant) -> Self {
+        Self { octets: 0, since: now, patience: ASK_AFTER }
+    }
+
+    /// Whether it is time to ask. Each time it is waited for twice as long, until something comes.
+    fn is_due(&mut self, now: Instant, octets: u64) -> bool {
+        if self.octets != octets {
+            let answered_at_once =
+                self.patience > ASK_AFTER && octets < self.octets.saturating_add(ANSWER_MAX);
+            self.octets = octets;
+            self.since = now;
+            if !answered_at_once {
+                self.patience = ASK_AFTER;
+            }
+            return false;
+        }
+        let is_due = now.saturating_duration_since(self.since) >= self.patience;
+        if is_due {
+            self.since = now;
+            self.patience = (self.patience * 2).min(ASK_MAX);
+        }
+        is_due
+    }
 }
 
 /// A path that the manager knows.
@@ -211,6 +255,10 @@ impl Keeper {
             presence.iter_mut().for_each(watch::Receiver::mark_unchanged);
             self.look_at_carriers();
             self.look_at_paths(looked_at);
+            let received = connection.stats().octets_received;
+            if self.quiet.is_due(looked_at, received) && connection.streams_open() > 0 {
+                connection.ask();
+            }
             let due = self.act(looked_at);
             let is_up = watched.manager().is_up();
             watched.is_up.send_if_modified(|was_up| std::mem::replace(was_up, is_up) != is_up);
@@ -370,4 +418,33 @@ async fn any_changed(watched: &mut [watch::Receiver<Option<CarrierId>>]) {
         if is_changed { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_asked_about_ever_more_rarely_until_more_than_an_answer_comes() {
+        let second = Duration::from_secs(1);
+        let mut now = Instant::now();
+        let mut quiet = Quiet::new(now);
+        assert!(!quiet.is_due(now, 5000));
+        let mut waits = Vec::new();
+        let mut octets = 5000;
+        for _ in 0..6 {
+            let since = now;
+            while !quiet.is_due(now, octets) {
+                now += second;
+            }
+            waits.push((now - since).as_secs());
+            // The answer, and nothing else.
+            octets += 60;
+            assert!(!quiet.is_due(now, octets));
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 32, 60]);
+        assert!(!quiet.is_due(now, octets + 5000));
+        now += ASK_AFTER;
+        assert!(quiet.is_due(now, octets + 5000));
+    }
 }

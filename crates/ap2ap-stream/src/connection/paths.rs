@@ -91,6 +91,16 @@ impl Connection {
         self.paths.index_of(path).is_some()
     }
 
+    /// Asks the peer for a sign of life on every path: who only receives never finds out otherwise that nobody is there
+    /// any more, until a [keep-alive](crate::Config::keep_alive).
+    pub fn ask(&mut self) {
+        if self.has_keys() && !self.is_closed() {
+            for path in self.paths.list.iter_mut().filter(|path| path.asked.is_none()) {
+                path.ping_due = true;
+            }
+        }
+    }
+
     fn add_path(&mut self, way: Way) {
         if self.is_closed() {
             return;
