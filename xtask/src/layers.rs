@@ -26,6 +26,7 @@ enum Row {
 const ROWS: &[(&str, Row)] = &[
     ("armour", Row::Pure),
     ("carrier", Row::Pure),
+    ("relay-probe", Row::Pure),
     ("relay-sim", Row::Pure),
     ("path-manager", Row::Pure),
     ("skype-api", Row::Pure),
