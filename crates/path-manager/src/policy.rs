@@ -6,9 +6,7 @@ use std::time::Duration;
 pub(crate) const WARM_MAX: u8 = 8;
 
 /// How paths are kept. The default is that of one relayed path; the times are those that
-/// [`relay_sim::paths`] measures with, for a relay of 3 KB/s and a round trip of 200 ms.
-///
-/// [`relay_sim::paths`]: https://docs.rs/relay-sim
+/// `relay_sim::paths` counts with, for a relay of 3 KB/s and a round trip of 200 ms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
     /// Paths that are kept up at once, 1 to 8. Each may be given a relay of its own.
