@@ -87,7 +87,12 @@ impl Endpoint {
 
     /// Says that the path is there.
     pub fn add_path(&mut self, now: Instant, payload_max: usize) {
-        self.connection.handle_path(now, PATH, PathEvent::Added { payload_max });
+        self.add_path_named(now, PATH, payload_max);
+    }
+
+    /// Says that one of several paths is there.
+    pub fn add_path_named(&mut self, now: Instant, path: PathId, payload_max: usize) {
+        self.connection.handle_path(now, path, PathEvent::Added { payload_max });
         self.wait = Some(now);
     }
 
@@ -260,6 +265,58 @@ impl Endpoint {
     }
 }
 
+/// What several paths need.
+impl Endpoint {
+    /// A datagram came over a path.
+    pub fn handle_datagram_on(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
+        match self.dress {
+            Dress::Plain => self.connection.handle_datagram(now, path, datagram),
+            Dress::Armoured => {
+                let mut octets = Vec::new();
+                let text = std::str::from_utf8(datagram).unwrap_or_default();
+                if armour::decode(text, &mut octets).is_ok() {
+                    self.connection.handle_datagram(now, path, &octets);
+                }
+            }
+        }
+        self.wait = Some(now);
+    }
+
+    /// The next datagram that leaves, behind what is in `buf`, and the path that it leaves on.
+    pub fn poll_transmit_any(&mut self, now: Instant, buf: &mut Vec<u8>) -> Option<PathId> {
+        self.advance_pinger(now);
+        let before = buf.len();
+        loop {
+            buf.resize(before + DATAGRAM_MAX, 0);
+            let datagram = buf.get_mut(before..).unwrap_or_default();
+            match self.connection.poll_output(now, datagram) {
+                Output::Event(event) => self.handle_event(now, event),
+                Output::Transmit { len, path } => {
+                    buf.truncate(before + len);
+                    if self.dress == Dress::Armoured {
+                        let mut text = String::new();
+                        armour::encode(buf.get(before..).unwrap_or_default(), &mut text);
+                        buf.truncate(before);
+                        buf.extend_from_slice(text.as_bytes());
+                    }
+                    let acks_sent_alone = self.connection.stats().acks_sent_alone;
+                    if acks_sent_alone > self.acks_sent_alone {
+                        self.acks_sent_alone = acks_sent_alone;
+                        self.acks_alone.push((now, len));
+                    }
+                    self.wait = Some(now);
+                    return Some(path);
+                }
+                Output::Wait(at) => {
+                    buf.truncate(before);
+                    self.wait = at;
+                    return None;
+                }
+            }
+        }
+    }
+}
+
 impl End for Endpoint {
     fn delivered(&self) -> &[(Instant, u64)] {
         self.sink.delivered()
@@ -280,50 +337,11 @@ impl End for Endpoint {
 
 impl Node for Endpoint {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
-        match self.dress {
-            Dress::Plain => self.connection.handle_datagram(now, PATH, datagram),
-            Dress::Armoured => {
-                let mut octets = Vec::new();
-                let text = std::str::from_utf8(datagram).unwrap_or_default();
-                if armour::decode(text, &mut octets).is_ok() {
-                    self.connection.handle_datagram(now, PATH, &octets);
-                }
-            }
-        }
-        self.wait = Some(now);
+        self.handle_datagram_on(now, PATH, datagram);
     }
 
     fn poll_transmit(&mut self, now: Instant, buf: &mut Vec<u8>) -> bool {
-        self.advance_pinger(now);
-        let before = buf.len();
-        loop {
-            buf.resize(before + DATAGRAM_MAX, 0);
-            let datagram = buf.get_mut(before..).unwrap_or_default();
-            match self.connection.poll_output(now, datagram) {
-                Output::Event(event) => self.handle_event(now, event),
-                Output::Transmit { len, .. } => {
-                    buf.truncate(before + len);
-                    if self.dress == Dress::Armoured {
-                        let mut text = String::new();
-                        armour::encode(buf.get(before..).unwrap_or_default(), &mut text);
-                        buf.truncate(before);
-                        buf.extend_from_slice(text.as_bytes());
-                    }
-                    let acks_sent_alone = self.connection.stats().acks_sent_alone;
-                    if acks_sent_alone > self.acks_sent_alone {
-                        self.acks_sent_alone = acks_sent_alone;
-                        self.acks_alone.push((now, len));
-                    }
-                    self.wait = Some(now);
-                    return true;
-                }
-                Output::Wait(at) => {
-                    buf.truncate(before);
-                    self.wait = at;
-                    return false;
-                }
-            }
-        }
+        self.poll_transmit_any(now, buf).is_some()
     }
 
     fn next_at(&self) -> Option<Instant> {

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod json_file;
 pub mod lines;
 pub mod luck;
+pub mod many;
 pub mod oracle;
 pub mod peers;
 pub mod random;

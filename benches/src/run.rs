@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ap2ap_stream::{
-    Acceptor, BridgeIdentity, Config, Connection, PathEvent, PathId, PathMemory, SecretKey, Stats,
+    Acceptor, BridgeIdentity, Config, Connection, PathEvent, PathId, PathMemory, Scheduler,
+    SecretKey, Stats,
 };
 use relay_sim::{Drift, LinkPlan, Node, Pair};
 
@@ -56,6 +57,10 @@ pub struct Run {
     pub drift: i32,
     /// Who tampers with the datagrams, if anybody does.
     pub adversary: Option<Adversary>,
+    /// How long a connection of ours waits for an answer on any path.
+    pub answer_timeout: Duration,
+    /// Which of several paths data of ours is offered to first.
+    pub scheduler: Scheduler,
     /// What our client remembers of the path.
     pub memory: Option<PathMemory>,
     /// All randomness.
@@ -126,6 +131,8 @@ impl Run {
             payload_max: 1200,
             drift: 0,
             adversary: None,
+            answer_timeout: Config::default().answer_timeout,
+            scheduler: Scheduler::default(),
             memory: None,
             seed: 1,
         }
@@ -208,10 +215,23 @@ impl Run {
 
     /// Our client, and what answers it.
     pub(crate) fn ours(&self, start: Instant) -> (Endpoint, Bridge) {
+        let (mut client, bridge) = self.ours_unconnected(start);
+        client.add_path(start, self.payload_max);
+        if let Some(memory) = self.memory {
+            client.connection.handle_path(start, PathId(0), PathEvent::Remembered(memory));
+        }
+        (client, bridge)
+    }
+
+    /// The same before the client has a path.
+    pub(crate) fn ours_unconnected(&self, start: Instant) -> (Endpoint, Bridge) {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_be_bytes());
         let key = SecretKey::from_octets([42; 32]);
-        let config = Config::default();
+        let mut config = Config::default();
+        config.scheduler = self.scheduler;
+        config.answer_timeout = self.answer_timeout;
+        config.idle_timeout = config.idle_timeout.map(|after| after.max(self.answer_timeout));
         let connection = Connection::connect(key.public(), config.clone(), seed, WALL, start);
         let mut client = Endpoint::new(connection, self.dress);
         if self.load.is_up() {
@@ -221,10 +241,6 @@ impl Run {
         }
         if self.load.has_requests() {
             client.ping(start, self.interval);
-        }
-        client.add_path(start, self.payload_max);
-        if let Some(memory) = self.memory {
-            client.connection.handle_path(start, PathId(0), PathEvent::Remembered(memory));
         }
         seed[8] = 1;
         let refused_until = if self.takes_early_data { Duration::ZERO } else { WALL + self.time };
@@ -280,7 +296,7 @@ fn total(delivered: &[(Instant, u64)]) -> u64 {
 }
 
 /// How long each request took, sorted; the age of those that are not answered at `end`.
-fn pings_ms(pings: &[Ping], end: Instant) -> Vec<f64> {
+pub(crate) fn pings_ms(pings: &[Ping], end: Instant) -> Vec<f64> {
     let took = |ping: &Ping| {
         ping.answered.unwrap_or(end).saturating_duration_since(ping.asked).as_secs_f64() * 1000.0
     };
@@ -298,7 +314,7 @@ fn acks_alone(end: &Endpoint, start: Instant) -> Vec<AckAlone> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin; its value is unused")]
-fn origin() -> Instant {
+pub(crate) fn origin() -> Instant {
     Instant::now()
 }
 
@@ -308,7 +324,12 @@ impl Bridge {
         self.endpoint.map(|endpoint| endpoint.connection)
     }
 
-    fn accept(&mut self, now: Instant, datagram: &[u8]) {
+    /// The end that it made of the first message.
+    pub(crate) const fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
+        self.endpoint.as_mut()
+    }
+
+    pub(crate) fn accept(&mut self, now: Instant, path: PathId, datagram: &[u8]) {
         let mut octets = Vec::new();
         let first = match self.dress {
             Dress::Plain => datagram,
@@ -320,10 +341,10 @@ impl Bridge {
                 &octets
             }
         };
-        let path = (PathId(0), self.payload_max);
-        if let Ok(connection) = self.acceptor.handle_first(now, WALL, path, first) {
+        let way = (path, self.payload_max);
+        if let Ok(connection) = self.acceptor.handle_first(now, WALL, way, first) {
             let mut endpoint = Endpoint::new(connection, self.dress);
-            endpoint.add_path(now, self.payload_max);
+            endpoint.add_path_named(now, path, self.payload_max);
             if self.duplex {
                 endpoint.put(now, ENDLESS);
             }
@@ -336,7 +357,7 @@ impl Node for Bridge {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         match &mut self.endpoint {
             Some(endpoint) => endpoint.handle_datagram(now, datagram),
-            None => self.accept(now, datagram),
+            None => self.accept(now, PathId(0), datagram),
         }
     }
 

@@ -4,6 +4,22 @@ use std::time::Duration;
 
 use crate::congestion::Congestion;
 
+/// Which of several paths data is offered to first. Each takes bulk as fast as its controller lets it, whatever
+/// this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scheduler {
+    /// The one that is expected to deliver it first: by round trip, rate, what stands before it, and loss. The end
+    /// of a transfer is left to fast paths where a slow one would deliver it later. What this crate is made
+    /// for.
+    #[default]
+    EarliestDelivery,
+    /// The one with the least smoothed round trip: to compare with.
+    LeastRoundTrip,
+    /// The one that fewest packets went over: to compare with.
+    RoundRobin,
+}
+
 /// The limits and times of a connection. Both ends may differ in all of them.
 ///
 /// What a peer may do before it was told of any limit is fixed, so that a first message can carry
@@ -46,6 +62,8 @@ pub struct Config {
     pub keep_alive: Option<Duration>,
     /// The connection ends when the handshake took longer than this.
     pub handshake_timeout: Duration,
+    /// Which path carries what, where there are several.
+    pub scheduler: Scheduler,
     /// What decides how fast this side sends on each path.
     pub congestion: Congestion,
 }
@@ -65,6 +83,7 @@ impl Default for Config {
             path_timeout: Duration::from_secs(30),
             keep_alive: Some(Duration::from_secs(60)),
             handshake_timeout: Duration::from_secs(20),
+            scheduler: Scheduler::default(),
             congestion: Congestion::default(),
         }
     }

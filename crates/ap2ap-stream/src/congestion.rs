@@ -160,6 +160,12 @@ pub trait Controller: fmt::Debug + Send {
         LossClass::Untold
     }
 
+    /// Seconds until the path has carried what was sent on it ahead of its rate: for how long a datagram that
+    /// leaves now would stand behind it. So many octets are in flight.
+    fn backlog(&self, _now: Seconds, _in_flight: f64) -> f64 {
+        0.0
+    }
+
     /// Octets that may be useful to have in flight; send buffers hold some such windows.
     fn window(&self) -> f64;
 

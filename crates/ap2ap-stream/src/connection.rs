@@ -1,5 +1,6 @@
 //! A connection: the parts of the protocol put together, driven by three calls.
 
+mod bottleneck;
 mod datagrams;
 mod handshake;
 mod observe;
@@ -7,12 +8,15 @@ mod observe;
 mod overhead;
 mod paths;
 mod receive;
+mod schedule;
 mod send_limit;
 #[cfg(test)]
 #[expect(clippy::as_conversions, reason = "test data")]
 mod tests;
 mod transmit;
 
+pub(crate) use bottleneck::Standing;
+use bottleneck::Trials;
 use handshake::Given;
 pub(crate) use handshake::{Answering, Opening};
 
@@ -79,6 +83,8 @@ pub struct Connection {
     paths: Paths,
     streams: StreamMap,
     datagrams: Datagrams,
+    copies: Copies,
+    trials: Trials,
     events: VecDeque<Event>,
     idle: Idle,
     stats: Stats,
@@ -128,6 +134,14 @@ impl State {
             Self::Opening(_) | Self::Closed => None,
         }
     }
+}
+
+/// Copies that are still to be made of what the last small sparse packet carried.
+#[derive(Clone, Copy, Debug, Default)]
+struct Copies {
+    left: u32,
+    /// The epoch of the path that carried it.
+    last: Option<u32>,
 }
 
 /// When something was heard last, and when something was said.
@@ -204,6 +218,8 @@ impl Connection {
             paths,
             streams,
             datagrams: Datagrams::default(),
+            copies: Copies::default(),
+            trials: Trials::default(),
             events: VecDeque::new(),
             idle: Idle { began: now, heard: now, spoke: now, rested: None },
             stats: Stats::default(),

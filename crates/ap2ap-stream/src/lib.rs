@@ -33,7 +33,7 @@ mod vectors;
 mod wire;
 
 pub use acceptor::{Acceptor, Silence};
-pub use config::Config;
+pub use config::{Config, Scheduler};
 pub use connection::Connection;
 pub use credentials::Credentials;
 pub use error::{OpenError, ReadError, SendDatagramError, WriteError};

@@ -7,12 +7,16 @@
 //!                                   acknowledged here ──► Proved ──┘
 //! ```
 
+pub(crate) mod delays;
 pub(crate) mod epochs;
 pub(crate) mod set;
 
 use std::time::Instant;
 
+use delays::Delays;
+
 use crate::congestion::{Congestion, Controller, Outcome, RoundTrip};
+use crate::connection::Standing;
 use crate::id::PathId;
 use crate::num;
 use crate::path_memory::{PathLoss, PathMemory};
@@ -95,8 +99,12 @@ pub(crate) struct Path {
     pub(crate) asked: Option<Instant>,
     /// The newest packet that asked for an acknowledgement at once and has none, and when it left.
     pub(crate) prompt: Option<(u64, Instant)>,
-    /// How many more packets repeat what the last sparse one carried.
-    pub(crate) copies: u32,
+    /// What it does beside the others.
+    pub(crate) standing: Standing,
+    /// Since when it waits to carry.
+    pub(crate) waits_since: Option<Instant>,
+    /// How long its datagrams took lately.
+    pub(crate) delays: Delays,
     /// The peer is to be asked for a sign of life.
     pub(crate) ping_due: bool,
     /// A packet of the peer's came over it: it knows whose path this is.
@@ -128,7 +136,9 @@ impl Path {
             probing: Probing::default(),
             asked: None,
             prompt: None,
-            copies: 0,
+            standing: Standing::default(),
+            waits_since: None,
+            delays: Delays::default(),
             ping_due: false,
             is_heard: false,
             heard_at: None,
@@ -266,7 +276,7 @@ impl Path {
 
     /// How many times over a small sparse packet goes: where chance takes many, its copies cost less than
     /// waiting for its loss to be found.
-    pub(crate) fn copies_wanted(&self) -> u32 {
+    pub(crate) fn copies_wanted(&self, has_others: bool) -> u32 {
         // Who only answers never learns its own rate: what comes in says how thick the path is.
         let least = self.rtt.least().as_secs_f64();
         let known = self.controller.rate().unwrap_or_else(|| self.controller.window() / least);
@@ -278,7 +288,7 @@ impl Path {
             chance = chance.max(lost / (lost + num::to_f64(self.acked.packets)).max(1.0));
         }
         match chance {
-            _ if rate < COPIES_RATE_MIN => 0,
+            _ if rate < COPIES_RATE_MIN && !has_others => 0,
             chance if chance > LOSSY => 2,
             chance if chance > UNRELIABLE => 1,
             _ => 0,
@@ -311,7 +321,7 @@ impl Path {
     }
 
     /// What there is to tell of it.
-    pub(crate) fn stats(&self) -> PathStats {
+    pub(crate) fn stats(&self, shares_with: Option<PathId>) -> PathStats {
         let chance_ppm = num::to_u64(self.controller.chance().clamp(0.0, 1.0) * 1e6);
         let loss = PathLoss {
             class: self.controller.loss_class(),
@@ -321,6 +331,8 @@ impl Path {
         let payload_max = num::len_u64(self.payload_max);
         PathStats {
             signs: self.signs(),
+            carries: self.standing == Standing::Carries,
+            shares_with,
             state: self.controller.state(),
             rate: self.controller.rate().map(num::to_u64),
             rtt_min: self.rtt.is_sampled().then(|| self.rtt.least()),
@@ -337,11 +349,15 @@ impl Path {
     }
 
     /// When the peer is to be asked next about what it has not acknowledged, or whether it is
-    /// there again.
-    pub(crate) fn probe_at(&self) -> Option<Instant> {
+    /// there again. Where other paths answer, the first question's answer is not waited for longer than it
+    /// should take: what is under way here goes over them.
+    pub(crate) fn probe_at(&self, has_others: bool) -> Option<Instant> {
         let in_outage = self.probing.last.filter(|_| self.probing.count > 0);
         let since = self.sent.oldest_sent_at().or(in_outage)?;
         let due = self.probing.due(since, &self.rtt);
+        if let Some(asked) = self.probing.last.filter(|_| self.probing.count == 1 && has_others) {
+            return Some(due.min(asked + self.rtt.prompt_timeout()));
+        }
         let prompt = self.prompt.filter(|_| self.probing.count == 0);
         Some(prompt.map_or(due, |(_, left)| due.min(left + self.rtt.prompt_timeout())))
     }

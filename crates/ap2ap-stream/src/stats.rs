@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::id::PathId;
 use crate::num;
 use crate::path_memory::PathLoss;
 
@@ -40,7 +41,8 @@ pub struct Stats {
     pub rtt: Option<Duration>,
     /// Least round trip seen.
     pub rtt_min: Option<Duration>,
-    /// The rate at which bulk data is paced, in octets a second; 0 until one is known.
+    /// The rate at which bulk data is paced, over all paths that carry it, in octets a second; 0 until one is
+    /// known.
     pub rate: u64,
     /// Octets sent and neither acknowledged nor found lost.
     pub in_flight: u64,
@@ -61,6 +63,11 @@ pub struct PathSigns {
 pub struct PathStats {
     /// Whether anybody answers.
     pub signs: PathSigns,
+    /// Bulk data goes over it.
+    pub carries: bool,
+    /// The path that it has its bottleneck in common with, as was found out at this end: nothing goes over this
+    /// one while the other answers.
+    pub shares_with: Option<PathId>,
     /// The state of the path's controller, in a word or two.
     pub state: &'static str,
     /// The rate at which bulk data is paced, in octets a second; `None` until one is known.

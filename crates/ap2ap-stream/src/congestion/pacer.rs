@@ -35,6 +35,11 @@ impl Pacer {
         self.level = octets.max(0.0);
     }
 
+    /// Seconds until the level is gone.
+    pub(super) fn wait(&self, now: Seconds, rate: f64) -> f64 {
+        (self.level / rate.max(1.0) - (now - self.at).max(0.0)).max(0.0)
+    }
+
     /// When the next bulk datagram may go: now or later.
     pub(super) fn due(&self, now: Seconds, rate: f64) -> Seconds {
         self.due_within(now, rate, (SLACK_S * rate).min(SLACK_OCTETS_MAX))

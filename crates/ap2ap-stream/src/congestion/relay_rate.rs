@@ -403,6 +403,17 @@ impl Controller for RelayRate {
         if due <= now { Permission::Now } else { Permission::At(due) }
     }
 
+    fn backlog(&self, now: Seconds, in_flight: f64) -> f64 {
+        match self.phase {
+            Phase::Start(_) => 0.0,
+            // What goes beyond the rate stands somewhere.
+            Phase::Grow(_) => (in_flight / self.rate - self.round_trip.least).max(0.0),
+            Phase::Trial(_) | Phase::Cruise { .. } | Phase::Probe(_) | Phase::Contend(_) => {
+                self.pacer.wait(now, self.rate)
+            }
+        }
+    }
+
     fn chance(&self) -> f64 {
         self.chance
     }

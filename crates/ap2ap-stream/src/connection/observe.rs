@@ -49,15 +49,20 @@ impl Connection {
         if let Some(path) = self.paths.active() {
             stats.rtt = path.rtt.is_sampled().then(|| path.rtt.smoothed());
             stats.rtt_min = path.rtt.is_sampled().then(|| path.rtt.least());
-            stats.rate = path.controller.rate().map_or(0, num::to_u64);
         }
+        let carriers = self.carriers();
+        let carriers = carriers.iter().filter_map(|index| self.paths.get(index));
+        stats.rate = carriers.filter_map(|path| path.controller.rate()).map(num::to_u64).sum();
         stats
     }
 
     /// Counters and estimates of one path; `None` of a path that the connection does not use.
     #[must_use]
     pub fn path_stats(&self, path: PathId) -> Option<PathStats> {
-        self.paths.get(self.paths.index_of(path)?).map(crate::path::Path::stats)
+        let path = self.paths.get(self.paths.index_of(path)?)?;
+        let other = path.standing.beside().and_then(|epoch| self.paths.index_of_epoch(epoch));
+        let shares_with = other.and_then(|index| self.paths.get(index)).map(|other| other.id);
+        Some(path.stats(shares_with))
     }
 
     /// What was learned of a path, once there is something: keep it, and give it back with

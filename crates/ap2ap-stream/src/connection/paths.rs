@@ -26,8 +26,9 @@ impl Connection {
     ///
     /// The first path is the handshake's. A client joins each further one to the connection by
     /// itself; at a bridge a further one becomes a path when a join comes over it (see
-    /// [`is_ours`](Self::is_ours)), and until then nothing is sent on it. Data goes over one path at
-    /// a time: over the oldest that answers.
+    /// [`is_ours`](Self::is_ours)), and until then nothing is sent on it. Bulk data goes
+    /// over all paths that answer, except that a further one is first tried beside those that carry: one that shares
+    /// a bottleneck with another waits ([`PathStats::shares_with`](crate::PathStats)).
     pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
         match event {
             PathEvent::Added { payload_max } => {

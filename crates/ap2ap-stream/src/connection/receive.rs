@@ -233,6 +233,9 @@ impl Connection {
             .map_err(|_| Violation("an acknowledgement of what was never sent"))?;
         let seconds = self.clock.seconds(now);
         path.hear_of(now, seconds, &news);
+        if let Some(index) = index {
+            self.note_delays(now, index, &news.acked_packets);
+        }
         let lost = num::len_u64(news.lost_packets.len());
         self.stats.packets_lost = self.stats.packets_lost.saturating_add(lost);
         self.stats.packets_late = self.stats.packets_late.saturating_add(news.late);

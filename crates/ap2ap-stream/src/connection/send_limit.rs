@@ -21,6 +21,10 @@ const UNSENT_MIN: usize = 2 * 1200;
 /// two round trips, and lost again now and then.
 const FLIGHTS: f64 = 3.0;
 
+/// Where there are several paths, the time in which the slowest should answer, in its probe time-outs: it does
+/// not, is asked again, and others carry what it did not.
+const ANSWERS: f64 = 4.0;
+
 /// A stream never keeps less, sent and unsent, in octets.
 const HELD_MIN: usize = 16 * 1024;
 
@@ -30,14 +34,30 @@ impl Connection {
     pub(super) fn send_limit(&self) -> SendLimit {
         let most = usize::try_from(self.config.send_buffer_max).unwrap_or(usize::MAX);
         let octets = |octets: f64| num::to_usize(num::to_u64(octets));
-        let known = self.paths.active().and_then(|path| Some((path, path.controller.rate()?)));
-        let Some((path, rate)) = known else {
+        let carriers = self.carriers();
+        let (mut rate, mut window, mut time) = (0.0, 0.0, UNSENT_TIME_MIN.as_secs_f64());
+        let (mut answer, mut sought) = (0.0_f64, 0);
+        for path in carriers.iter().filter_map(|index| self.paths.get(index)) {
+            answer = answer.max(path.rtt.probe_timeout().as_secs_f64());
+            let Some(its_rate) = path.controller.rate() else {
+                sought = UNSENT_AT_FIRST;
+                continue;
+            };
+            rate += its_rate;
+            window += path.controller.window();
+            // Of several paths the slowest one's datagram should not be the last.
+            let transfer = path.controller.datagram_octets() / its_rate.max(1.0);
+            let transfer = if carriers.len() > 1 { transfer } else { 0.0 };
+            time = time.max(path.rtt.least().as_secs_f64() + transfer);
+        }
+        if rate <= 0.0 {
             return SendLimit { held: most, unsent: UNSENT_AT_FIRST.min(most) };
-        };
-        let time = path.rtt.least().max(UNSENT_TIME_MIN).as_secs_f64();
+        }
         let share = f64::from(self.config.unsent_percent) / 100.0;
-        let unsent = octets(share * rate * time).max(UNSENT_MIN).min(most);
-        let in_flight = octets(FLIGHTS * path.controller.window());
+        let unsent = octets(share * rate * time).max(UNSENT_MIN).saturating_add(sought).min(most);
+        // What fast paths deliver is kept until a slow one, or others in its place, delivered what is before it.
+        let ahead = if carriers.len() > 1 { ANSWERS * answer * rate } else { 0.0 };
+        let in_flight = octets(FLIGHTS * window + ahead);
         SendLimit { held: in_flight.saturating_add(unsent).max(HELD_MIN).min(most), unsent }
     }
 }

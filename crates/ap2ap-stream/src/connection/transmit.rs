@@ -4,11 +4,13 @@ mod frames;
 
 use std::time::Instant;
 
-use super::{CLOSES_MAX, Connection, State};
+use super::schedule::Role;
+use super::{CLOSES_MAX, Connection, Copies, State};
 use crate::congestion::{Permission, Sent};
 use crate::id::PathId;
 use crate::num;
-use crate::path::{COPIED_OCTETS_MAX, PAYLOAD_MIN, Path};
+use crate::path::set::PathSet;
+use crate::path::{COPIED_OCTETS_MAX, PAYLOAD_MIN};
 use crate::protection::Place;
 use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
 use crate::stream::sparse::{Class, Pace};
@@ -18,6 +20,9 @@ use crate::wire::writer::Writer;
 
 /// A probe carries no more than this, in octets: it may be going nowhere.
 const PROBE_OCTETS: usize = 300;
+
+/// What a datagram of bulk is taken to be long, in octets, when paths are put in order.
+const DATAGRAM_OCTETS: f64 = 1200.0;
 
 /// What was put into a packet.
 #[derive(Debug)]
@@ -37,6 +42,8 @@ enum Purpose {
     Sparse,
     /// As much as the controller's datagram holds.
     Bulk,
+    /// As much as the path takes, and nothing in it: a path is tried beside another.
+    Trial,
     /// An acknowledgement that nothing came along to carry.
     Ack,
 }
@@ -86,8 +93,12 @@ impl Connection {
             State::Closed => return None,
         }
         let bulk_at = self.bulk_at(now);
-        let usable = self.paths.list.iter().filter(|path| path.is_usable());
-        let timers = usable.flat_map(|path| [path.received.due(), path.probe_at()]).flatten();
+        let carriers = self.carriers();
+        let usable = self.paths.list.iter().enumerate().filter(|(_, path)| path.is_usable());
+        let timers = usable.flat_map(|(index, path)| {
+            [path.received.due(), path.probe_at(carriers.has_others_than(index))]
+        });
+        let timers = timers.flatten();
         timers.chain(bulk_at).min()
     }
 
@@ -95,22 +106,46 @@ impl Connection {
 
     /// Paths that data does not go over have little to say, so they go first.
     fn transmit_packet(&mut self, now: Instant, buf: &mut [u8]) -> Option<(PathId, usize)> {
-        let active = self.paths.active_index()?;
-        let others = (0..self.paths.list.len()).filter(|index| *index != active);
-        others.chain([active]).find_map(|index| {
-            let path = self.paths.get(index).filter(|path| path.is_usable())?;
-            let (id, room) = (path.id, path.room()?);
-            let room = room.min(buf.len());
-            let buf = buf.get_mut(..room).filter(|buf| buf.len() >= PAYLOAD_MIN)?;
-            let len = self.transmit_on(now, (index, index == active), buf)?;
-            Some((id, len))
-        })
+        let count = self.paths.list.len();
+        if count > 1
+            && let Some(tried) = self.due_trial(now, self.carriers())
+        {
+            let role = Role { tried: true, ..self.roles(now)?.of(tried) };
+            return self.transmit_if_usable(now, (tried, role), buf);
+        }
+        let roles = self.roles(now)?;
+        if count == 1 {
+            return self.transmit_if_usable(now, (0, roles.of(0)), buf);
+        }
+        let data = |index: usize| roles.of(index).sparse || roles.of(index).bulk;
+        let order = self.in_order(now, PathSet::of(&self.paths.list, |_| true), DATAGRAM_OCTETS);
+        let others = order.iter().filter(|index| !data(**index));
+        let first = order.iter().filter(|index| roles.of(**index).sparse);
+        let rest = order.iter().filter(|index| roles.of(**index).bulk && !roles.of(**index).sparse);
+        others
+            .chain(first)
+            .chain(rest)
+            .find_map(|index| self.transmit_if_usable(now, (*index, roles.of(*index)), buf))
+    }
+
+    fn transmit_if_usable(
+        &mut self,
+        now: Instant,
+        (index, role): (usize, Role),
+        buf: &mut [u8],
+    ) -> Option<(PathId, usize)> {
+        let path = self.paths.get(index).filter(|path| path.is_usable())?;
+        let (id, room) = (path.id, path.room()?);
+        let room = room.min(buf.len());
+        let buf = buf.get_mut(..room).filter(|buf| buf.len() >= PAYLOAD_MIN)?;
+        let len = self.transmit_on(now, (index, role), buf)?;
+        Some((id, len))
     }
 
     fn transmit_on(
         &mut self,
         now: Instant,
-        (index, is_active): (usize, bool),
+        (index, role): (usize, Role),
         buf: &mut [u8],
     ) -> Option<usize> {
         // AP-33
@@ -118,14 +153,14 @@ impl Connection {
             self.closed(crate::event::CloseReason::Exhausted);
             return None;
         }
-        let purpose = self.purpose(now, index, is_active)?;
+        let purpose = self.purpose(now, index, role)?;
         let room = self.packet_room(index, purpose, buf.len());
         let buf = buf.get_mut(..room)?;
         let (id_len, header) = self.begin_packet(now, index, buf)?;
         let start = id_len.checked_add(header.len)?;
         let body_end = room.checked_sub(self.protection()?.tag_len())?;
         let mut writer = Writer::new(buf.get_mut(start..body_end)?);
-        let contents = self.write_frames(now, (index, is_active), purpose, &mut writer);
+        let contents = self.write_frames(now, (index, role), purpose, &mut writer);
         let frames_len = writer.len();
         if frames_len == 0 {
             return None;
@@ -162,10 +197,13 @@ impl Connection {
     }
 
     /// The most urgent reason to send a packet on a path now, if there is one.
-    fn purpose(&mut self, now: Instant, index: usize, is_active: bool) -> Option<Purpose> {
+    fn purpose(&mut self, now: Instant, index: usize, role: Role) -> Option<Purpose> {
+        if role.tried {
+            return Some(if role.bulk { Purpose::Bulk } else { Purpose::Trial });
+        }
         let path = self.paths.get(index)?;
         let ack_due = path.received.due().is_some_and(|at| at <= now);
-        if path.probe_at().is_some_and(|at| at <= now) {
+        if path.probe_at(role.others_carry).is_some_and(|at| at <= now) {
             self.begin_probe(now, index);
             return Some(Purpose::Probe);
         }
@@ -179,8 +217,8 @@ impl Connection {
             path.ping_due = asks;
         }
         let pace = self.pace(now);
-        let wants_datagram = is_active && self.wants_datagram_at(now);
-        let says_something = is_active
+        let wants_datagram = role.sparse && self.wants_datagram_at(now);
+        let says_something = role.sparse
             && (self.paths.wants_to_leave()
                 || self.streams.wants_control()
                 || self.ticket.as_ref().is_some_and(|given| given.is_due)
@@ -189,7 +227,7 @@ impl Connection {
         if has_room && (asks || says_something) {
             return Some(Purpose::Sparse);
         }
-        if has_room && is_active && self.bulk_permission(now) == Some(Permission::Now) {
+        if has_room && role.bulk && self.bulk_permission(now, index) == Some(Permission::Now) {
             return Some(Purpose::Bulk);
         }
         ack_due.then_some(Purpose::Ack)
@@ -200,7 +238,7 @@ impl Connection {
         let is_turn = match purpose {
             Purpose::Sparse => true,
             Purpose::Bulk => !self.streams.has_data(),
-            Purpose::Probe | Purpose::Ack => false,
+            Purpose::Probe | Purpose::Trial | Purpose::Ack => false,
         };
         is_turn && self.wants_datagram()
     }
@@ -215,7 +253,7 @@ impl Connection {
                 .clamp(PAYLOAD_MIN, most.max(PAYLOAD_MIN))
                 .min(most),
             Purpose::Probe => PROBE_OCTETS.min(most),
-            Purpose::Sparse | Purpose::Ack => most,
+            Purpose::Sparse | Purpose::Trial | Purpose::Ack => most,
         }
     }
 
@@ -264,7 +302,7 @@ impl Connection {
 
     /// What is small and somebody waits for goes again at once on a path that loses much.
     fn plan_copies(&mut self, index: usize, len: usize, contents: &Contents) {
-        let Some(path) = self.paths.get_mut(index) else { return };
+        let Some(path) = self.paths.get(index) else { return };
         let frames = contents.frames.as_deref().unwrap_or_default();
         let frames: Vec<SentFrame> = frames
             .iter()
@@ -272,15 +310,15 @@ impl Connection {
             .cloned()
             .collect();
         if frames.is_empty() || num::len_u64(len) > COPIED_OCTETS_MAX {
-            path.copies = 0;
+            self.copies = Copies::default();
             return;
         }
-        path.copies = match path.copies {
-            0 => path.copies_wanted().saturating_add(1),
+        let left = match self.copies.left {
+            0 => path.copies_wanted(self.paths.list.len() > 1).saturating_add(1),
             more => more,
         };
-        path.copies = path.copies.saturating_sub(1);
-        if path.copies > 0 {
+        self.copies = Copies { left: left.saturating_sub(1), last: Some(path.epoch) };
+        if self.copies.left > 0 {
             frames.iter().for_each(|frame| self.frame_lost(frame));
         }
     }
@@ -318,39 +356,20 @@ impl Connection {
     // ---- when
 
     pub(super) fn pace(&self, now: Instant) -> Pace {
-        let rate = self.paths.active().and_then(|path| path.controller.rate()).unwrap_or(0.0);
+        let carriers = self.carriers();
+        let paths = carriers.iter().filter_map(|index| self.paths.get(index));
+        let rate = paths.filter_map(|path| path.controller.rate()).sum();
         Pace { now: self.clock.seconds(now), rate }
     }
 
-    /// Whether bulk data may go; `None` if there is none or an outage lasts.
-    fn bulk_permission(&mut self, now: Instant) -> Option<Permission> {
-        let active = self.paths.active().filter(|path| path.is_usable() && !path.is_silent())?;
-        if active.sent.packets_in_flight() >= IN_FLIGHT_PACKETS_MAX {
-            return Some(Permission::AfterAck);
-        }
-        let in_flight = num::to_f64(active.sent.octets_in_flight());
-        let has_bulk = self.streams.has_data() || self.wants_datagram();
-        let seconds = self.clock.seconds(now);
-        let Path { controller, .. } = self.paths.active_mut()?;
-        if !has_bulk {
-            controller.on_application_limited();
-            return None;
-        }
-        let octets = controller.datagram_octets();
-        let permission = controller.permission(seconds, octets, in_flight);
-        debug_assert!(
-            permission != Permission::AfterAck || in_flight > 0.0,
-            "nothing would wake it"
-        );
-        Some(permission)
-    }
-
     fn bulk_at(&mut self, now: Instant) -> Option<Instant> {
-        match self.bulk_permission(now)? {
+        let carriers = self.carriers();
+        let at = |index| match self.bulk_permission(now, index)? {
             Permission::Now => Some(now),
             Permission::At(seconds) => self.clock.instant(seconds),
             Permission::AfterAck => None,
-        }
+        };
+        carriers.iter().filter_map(at).min()
     }
 
     // ---- silence

@@ -13,6 +13,46 @@ use crate::wire::CONNECTION_ID_LEN;
 /// A peer that joins and goes, and never acknowledges, is told of its last paths only.
 const LEAVES_MAX: usize = 64;
 
+/// Some of a connection's paths, by their indexes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PathSet(u8);
+
+const _: () = assert!(PATHS_MAX <= 8, "a bit for each path");
+
+impl PathSet {
+    pub(crate) fn only(index: usize) -> Self {
+        let bit = u32::try_from(index).ok().and_then(|index| 1u8.checked_shl(index));
+        Self(bit.unwrap_or_default())
+    }
+
+    /// Those that `is_in` says yes to.
+    pub(crate) fn of(list: &[Path], is_in: impl Fn(&Path) -> bool) -> Self {
+        let chosen = list.iter().enumerate().filter(|(_, path)| is_in(path));
+        Self(chosen.fold(0, |set, (index, _)| set | Self::only(index).0))
+    }
+
+    pub(crate) fn contains(self, index: usize) -> bool {
+        self.0 & Self::only(index).0 != 0
+    }
+
+    /// Whether there are others than this one.
+    pub(crate) fn has_others_than(self, index: usize) -> bool {
+        self.0 & !Self::only(index).0 != 0
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = usize> {
+        (0..PATHS_MAX).filter(move |index| self.contains(*index))
+    }
+}
+
 /// A connection's paths.
 #[derive(Debug)]
 pub(crate) struct Paths {
@@ -93,11 +133,6 @@ impl Paths {
 
     pub(crate) fn active(&self) -> Option<&Path> {
         self.get(self.active_index()?)
-    }
-
-    pub(crate) fn active_mut(&mut self) -> Option<&mut Path> {
-        let index = self.active_index()?;
-        self.get_mut(index)
     }
 
     /// A path that is not in the list yet.

@@ -311,11 +311,16 @@ impl SendHalf {
     /// Whether no more than so many octets wait to be sent, for the first time or again. It looks at no more
     /// pieces than `octets`: each has at least one.
     pub(super) fn has_backlog_within(&self, octets: u64) -> bool {
+        self.backlog_within(octets).is_some()
+    }
+
+    /// Octets that wait to be sent, for the first time or again; `None` if they are more.
+    pub(super) fn backlog_within(&self, octets: u64) -> Option<u64> {
         let within = |sum: u64| (sum <= octets).then_some(sum);
         let add = |sum: u64, range: &Range<u64>| {
             within(sum.saturating_add(range.end.saturating_sub(range.start)))
         };
-        within(self.unsent()).and_then(|unsent| self.lost.iter().try_fold(unsent, add)).is_some()
+        within(self.unsent()).and_then(|unsent| self.lost.iter().try_fold(unsent, add))
     }
 
     /// The peer has everything, or knows of the reset, and the writer knows of a stop.
@@ -345,6 +350,11 @@ impl SendHalf {
             }
             room => Ok(room),
         }
+    }
+
+    /// Whether the writer was told that there is no room.
+    pub(crate) const fn writer_waits(&self) -> bool {
+        self.writer_waits
     }
 
     /// Whether the writer waits and need not any more. It is woken when half of what may be unsent

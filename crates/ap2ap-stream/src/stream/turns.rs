@@ -98,6 +98,12 @@ impl Turns {
         self.lines(credit).any(|lines| !lines.is_empty())
     }
 
+    /// All streams with data to send, with so much credit.
+    pub(super) fn with_data(&self, credit: u64) -> impl Iterator<Item = StreamId> {
+        let lines = self.lines(credit).flat_map(|lines| lines.short.iter().chain(&lines.long));
+        lines.map(|(_, id)| *id)
+    }
+
     /// The stream with data to send whose turn it is, with so much credit.
     pub(super) fn next(&self, credit: u64) -> Option<StreamId> {
         let firsts = self.lines(credit).flat_map(|lines| [lines.short.first(), lines.long.first()]);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Contents, Purpose};
 use crate::connection::Connection;
+use crate::connection::schedule::Role;
 use crate::num;
 use crate::path::DATAGRAM_MAX;
 use crate::recovery::received::Report;
@@ -24,11 +25,16 @@ impl Connection {
     pub(super) fn write_frames(
         &mut self,
         now: Instant,
-        (index, is_active): (usize, bool),
+        (index, role): (usize, Role),
         purpose: Purpose,
         writer: &mut Writer<'_>,
     ) -> Contents {
-        let for_datagram = is_active && self.makes_room_for_datagram(purpose);
+        let carries_data = match purpose {
+            Purpose::Sparse => role.sparse,
+            Purpose::Probe | Purpose::Bulk => role.bulk,
+            Purpose::Trial | Purpose::Ack => false,
+        };
+        let for_datagram = carries_data && self.makes_room_for_datagram(purpose);
         let mut room = writer.room();
         if for_datagram {
             room = self.room_beside_datagram(room);
@@ -44,16 +50,18 @@ impl Connection {
         if let Some(path) = self.paths.get_mut(index) {
             // The last copy only, and not of each: the answers would have a rhythm (AP-73).
             wants_ack_now |= purpose == Purpose::Sparse
-                && path.copies == 1
+                && self.copies.left == 1
                 && self.dice.below(COPIES_ASKING) > 0;
             wants_ack_now |= purpose == Purpose::Bulk && path.controller.wants_ack_now(octets);
-            if std::mem::take(&mut path.ping_due) || purpose == Purpose::Probe {
+            if std::mem::take(&mut path.ping_due)
+                || matches!(purpose, Purpose::Probe | Purpose::Trial)
+            {
                 Frame::Ping.write(writer);
             }
         }
         // Nearly always one: a path that holds much keeps thousands of these.
         let mut frames = Vec::with_capacity(1);
-        if is_active {
+        if carries_data {
             self.write_control(writer, &mut frames);
             let class = if purpose == Purpose::Sparse { Class::Sparse } else { Class::Bulk };
             let datagrams_first = class == Class::Sparse && self.datagrams.take_turn();
@@ -64,6 +72,9 @@ impl Connection {
             if !datagrams_first {
                 self.write_datagrams(now, class, writer);
             }
+        }
+        if purpose == Purpose::Trial {
+            (0..writer.room()).for_each(|_| Frame::Padding.write(writer));
         }
         let frames = (writer.len() > before).then_some(frames);
         Contents { frames, ack_now: wants_ack_now }

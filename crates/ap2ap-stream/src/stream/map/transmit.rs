@@ -12,6 +12,9 @@ use crate::stream::sparse::{Class, Pace};
 use crate::wire::frame::StreamHeader;
 use crate::wire::writer::Writer;
 
+/// So many streams with something to send are never at the end of it together.
+const STREAMS_LOOKED_AT: usize = 8;
+
 /// What a stream has to tell the peer beside its data, each at most once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamControl {
@@ -130,6 +133,17 @@ impl StreamMap {
     /// Whether any stream has something to send.
     pub(crate) fn has_data(&self) -> bool {
         self.turns.has_data(self.send_credit())
+    }
+
+    /// Whether no more than so many octets wait to be sent, and nobody waits to write more.
+    pub(crate) fn backlog_within(&self, octets: u64) -> bool {
+        let entries = self.turns.with_data(self.send_credit()).filter_map(|id| self.open.get(&id));
+        let mut left = octets;
+        entries.take(STREAMS_LOOKED_AT + 1).enumerate().all(|(count, entry)| {
+            let backlog = entry.send.backlog_within(left).filter(|_| count < STREAMS_LOOKED_AT);
+            left = left.saturating_sub(backlog.unwrap_or_default());
+            backlog.is_some() && !entry.send.writer_waits()
+        })
     }
 
     /// The stream of the class whose turn it is and that has something to send.
