@@ -56,6 +56,8 @@ pub struct PathReport {
     pub signs: PathSigns,
     /// Counters and estimates, once it is in use.
     pub stats: Option<PathStats>,
+    /// The path that it has its bottleneck in common with, as was found out at this end.
+    pub shares_with: Option<PathKey>,
     /// What can be given back when the same path comes again, once there is something.
     pub memory: Option<PathMemory>,
 }
@@ -144,6 +146,11 @@ impl PathBook {
         }
     }
 
+    fn key_of(&self, path: PathId) -> Option<PathKey> {
+        let is_there = |record: &Record| record.on.is_some_and(|on| PathId(on.0) == path);
+        self.records.iter().find(|(_, record)| is_there(record)).map(|(key, _)| *key)
+    }
+
     pub(crate) fn report(&self, now: Instant, core: &Connection) -> Vec<PathReport> {
         let one = |(key, record): (&PathKey, &Record)| {
             let id = record.on.map(|on| PathId(on.0)).filter(|_| record.phase == PathPhase::Open);
@@ -157,6 +164,7 @@ impl PathBook {
                 age: now.saturating_duration_since(record.since),
                 signs: stats.map(|stats| stats.signs).unwrap_or_default(),
                 stats,
+                shares_with: stats.and_then(|stats| self.key_of(stats.shares_with?)),
                 memory: id.and_then(|id| core.path_memory(id)),
             }
         };

@@ -131,7 +131,7 @@ fn session(id: u64, age: Duration, connection: &Connection) -> SessionStatus {
         octets_received: stats.octets_received,
         packets_lost: stats.packets_lost,
         octets_resent: stats.octets_resent,
-        paths: connection.paths().iter().map(path).collect(),
+        paths: paths(&connection.paths()),
     }
 }
 
@@ -157,6 +157,17 @@ pub(crate) fn route(known: &RouteAndWay) -> RouteStatus {
         octets_today: route.octets_today,
         openings_today: route.openings_today,
     }
+}
+
+fn paths(reports: &[PathReport]) -> Vec<PathStatus> {
+    // A bottleneck has the name of the path that goes on over it.
+    let is_shared = |key| reports.iter().any(|report| report.shares_with == Some(key));
+    let bottleneck = |report: &PathReport| {
+        let key = report.shares_with.or_else(|| is_shared(report.key).then_some(report.key));
+        key.map(|key| format!("path {}", key.number()))
+    };
+    let one = |report| PathStatus { bottleneck: bottleneck(report), ..path(report) };
+    reports.iter().map(one).collect()
 }
 
 fn path(report: &PathReport) -> PathStatus {
