@@ -163,6 +163,12 @@ impl Path {
         }
     }
 
+    /// Goes on with another controller, which knows nothing of what was sent before.
+    pub(crate) fn control_by(&mut self, congestion: &Congestion) {
+        self.controller = congestion.build(None);
+        self.change_payload_max(self.payload_max);
+    }
+
     /// The longest datagram, in octets, within 256 to 2,048.
     pub(crate) const fn payload_max(&self) -> usize {
         self.payload_max

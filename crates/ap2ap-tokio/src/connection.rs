@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use ap2ap_stream::congestion::Congestion;
 use ap2ap_stream::{ErrorCode, OpenError, PathMemory, PublicKey, SendDatagramError, Stats, Ticket};
 use bytes::Bytes;
 use carrier::PeerId;
@@ -247,6 +248,13 @@ impl Connection {
     /// is there any more.
     pub fn ask(&self) {
         self.shared().lock().core.ask();
+        self.shared().ring();
+    }
+
+    /// Lets other controllers decide when data goes: for who does not transfer but measures, and paces by
+    /// itself. What the old ones had learned is lost.
+    pub fn set_congestion(&self, congestion: Congestion) {
+        self.shared().lock().core.set_congestion(congestion);
         self.shared().ring();
     }
 

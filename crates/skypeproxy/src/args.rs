@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// Ask a client or a bridge that runs how its sessions and paths are.
     #[command(after_long_help = help::STATUS.text())]
     Status(StatusArgs),
+    /// Measure what relays grant between here and a bridge, in both directions, and print it.
+    #[command(after_long_help = help::MEASURE.text())]
+    Measure(MeasureArgs),
     /// Make a key, for a bridge or for a client that a bridge is to know: the secret goes to a file, the
     /// public key to stdout.
     #[command(after_long_help = help::KEYGEN.text())]
@@ -95,6 +98,34 @@ pub(crate) struct StatusArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MeasureArgs {
+    /// An overlay to go through: skype:unix:PATH or udp:IP:PORT.
+    #[arg(long = "carrier", value_name = "CARRIER", required = true,
+          value_parser = CarrierSpec::from_text)]
+    pub(crate) carriers: Vec<CarrierSpec>,
+    /// An address of the bridge: skype:LOGIN or udp:IP:PORT. May be repeated; one path to each is measured after the
+    /// other.
+    #[arg(long = "bridge", value_name = "PEER", required = true, value_parser = PeerId::from_text)]
+    pub(crate) bridges: Vec<PeerId>,
+    /// The bridge's public key, as `skypeproxy keygen` printed it.
+    #[arg(long, value_name = "KEY", value_parser = PublicKey::from_text)]
+    pub(crate) bridge_key: PublicKey,
+    /// The file with this client's own secret key, for a bridge that lets only some clients in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_key: Option<PathBuf>,
+    /// How long each path is measured. A minute and a half tells most relays; changes are seen for as long as it lasts.
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 120,
+          value_parser = clap::value_parser!(u64).range(1..=10_800))]
+    pub(crate) seconds: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Draw the rates and changes into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -218,6 +249,9 @@ pub(crate) struct BridgeArgs {
     /// For so long a client's session is kept when all its paths are gone, in seconds [default: 600].
     #[arg(long, value_name = "SECONDS", value_parser = u64::from_text)]
     pub(crate) keep_lost: Option<u64>,
+    /// Whether clients may measure their paths here: two at once, 250 MB for each at the most [default: true].
+    #[arg(long, value_name = "BOOL", value_parser = bool::from_text)]
+    pub(crate) measure: Option<bool>,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
     #[command(flatten)]
@@ -307,6 +341,10 @@ mod tests {
             "skypeproxy config check --kind client c.toml",
             "skypeproxy status --socket /s --json",
             "skypeproxy client --config c.toml --print-config",
+            &format!(
+                "skypeproxy measure --carrier udp:127.0.0.1:0 --bridge udp:192.0.2.1:9 --bridge-key {key} \
+                 --for 60 --json --svg relay.svg"
+            ),
         ];
         for line in lines {
             Args::try_parse_from(line.split_whitespace()).unwrap();

@@ -33,6 +33,7 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
         tcp_buffers,
         status_socket,
         keep_lost,
+        measure,
         sandbox,
     } = loaded.settings
     else {
@@ -50,14 +51,21 @@ pub(crate) fn run(args: BridgeArgs) -> anyhow::Result<()> {
     let listener = socket.as_ref().map(Socket::listener).transpose().or_exit(Exit::Os)?;
     let config = tunnel::endpoint_config(Duration::from_secs(keep_lost.value));
     let endpoint = |mark: &ReplayMark| Endpoint::bridge_of_many(mark.identity().clone(), config);
-    block_on(async { serve(&carriers.value, endpoint(&mark), mark, (forwards, listener)).await })
+    let extras = Extras { measures: measure.value, status: listener };
+    block_on(async { serve(&carriers.value, endpoint(&mark), mark, (forwards, extras)).await })
+}
+
+/// What a bridge does beside forwarding.
+struct Extras {
+    measures: bool,
+    status: Option<UnixListener>,
 }
 
 async fn serve(
     carriers: &[CarrierSpec],
     endpoint: Endpoint,
     mark: ReplayMark,
-    (forwards, status): (ForwardList, Option<UnixListener>),
+    (forwards, extras): (ForwardList, Extras),
 ) -> anyhow::Result<()> {
     let stop = signals::stop_token()?;
     let key = mark.identity().public_key();
@@ -70,8 +78,9 @@ async fn serve(
     log::give("ready");
     notify::ready(attachments.iter().map(Attachment::watch).collect());
     let bridge = Bridge::new(endpoint, attachments, forwards);
+    let bridge = if extras.measures { bridge } else { bridge.without_measurements() };
     let roster = bridge.roster().clone();
-    let status = status::serve(status, move || roster.status());
+    let status = status::serve(extras.status, move || roster.status());
     let ended = tokio::select! {
         ended = bridge.run(stop) => ended,
         failed = status => return failed.context("the status socket failed").or_exit(Exit::Os),

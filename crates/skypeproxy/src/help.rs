@@ -68,6 +68,7 @@ pub(crate) const BRIDGE: Extra = Extra {
         ("SKYPEPROXY_ALLOW", "as --allow; a list"),
         ("SKYPEPROXY_FORWARD", "as --forward; a list"),
         ("SKYPEPROXY_KEEP_LOST", "as --keep-lost"),
+        ("SKYPEPROXY_MEASURE", "as --measure"),
         ("SKYPEPROXY_TCP_BUFFERS", "as --tcp-buffers"),
         ("SKYPEPROXY_STATUS_SOCKET", "as --status-socket"),
         ("SKYPEPROXY_SANDBOX", "as --sandbox, but with a mode"),
@@ -140,6 +141,18 @@ pub(crate) const STATUS: Extra = Extra {
     examples: &[
         "skypeproxy status",
         "skypeproxy status --socket /run/skypeproxy/bridge.sock --json",
+    ],
+};
+
+pub(crate) const MEASURE: Extra = Extra {
+    variables: &[],
+    files: &[
+        "What is measured is a path of its own: nothing of a client that runs is used.",
+        "With --json the answer is one object; its shape is in the book, Running it.",
+    ],
+    examples: &[
+        "skypeproxy measure --carrier skype:unix:/run/skype/alice.sock \\",
+        "    --bridge skype:bob --bridge-key KEY --for 120",
     ],
 };
 

@@ -12,6 +12,7 @@ mod help;
 mod key_file;
 mod limits;
 mod log;
+mod measure;
 mod notify;
 mod overlay;
 mod replay_mark;
@@ -64,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Generate(args) => generate::all(&args.out),
         Command::Config(ConfigCommand::Check(args)) => config::check(&args),
         Command::Status(args) => status::run(&args),
+        Command::Measure(args) => block_on(measure::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Overlay(args) => block_on(overlay::run(args)),
         // These two may enter a sandbox, which has to be before there are threads.

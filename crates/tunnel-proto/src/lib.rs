@@ -12,5 +12,5 @@ mod wire;
 pub use answer::{Answer, Cause};
 pub use error::DecodeError;
 pub use name::{DomainName, NameError};
-pub use open::{Command, Open};
+pub use open::{Command, Open, Opening};
 pub use target::{Host, Target, TargetError};

@@ -37,6 +37,7 @@ pub struct Open {
 }
 
 const COMMAND_CONNECT: u8 = 1;
+const COMMAND_MEASURE: u8 = 2;
 
 impl Open {
     /// The longest message, in octets: one whose name has 255.
@@ -88,6 +89,41 @@ impl Open {
         let open = Self { command, target: Target { host, port } };
         debug_assert!(reader.used() <= Self::MAX_LEN, "MAX_LEN bounds every message");
         Ok(Some((open, reader.used())))
+    }
+}
+
+/// What a stream may begin with: a request for a target, or one to measure the path.
+///
+/// ```text
+///   an Open, or one octet: version 1, command 2 = measure, kind 0
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Opening {
+    /// The stream is to be a target's.
+    Open(Open),
+    /// The stream, and unreliable datagrams beside it, are to measure the path.
+    Measure,
+}
+
+impl Opening {
+    /// Appends the message to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Open(open) => open.encode(out),
+            Self::Measure => out.push(wire::first_octet(COMMAND_MEASURE, wire::KIND_NONE)),
+        }
+    }
+
+    /// Reads the message as [`Open::decode`] does.
+    ///
+    /// # Errors
+    /// The octets are no `Opening` and will not become one.
+    pub fn decode(input: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
+        let measure = wire::first_octet(COMMAND_MEASURE, wire::KIND_NONE);
+        if input.first() == Some(&measure) {
+            return Ok(Some((Self::Measure, 1)));
+        }
+        Ok(Open::decode(input)?.map(|(open, used)| (Self::Open(open), used)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tunnel_proto::{Answer, Cause, Command, DecodeError, NameError, Open};
+use tunnel_proto::{Answer, Cause, Command, DecodeError, NameError, Open, Opening};
 
 fn check_open(target: &str, octets: &[u8]) {
     let open = Open::connect(target.parse().expect("a target"));
@@ -92,4 +92,14 @@ fn debug_of_an_opening_names_no_target() {
     let open = Open::connect("example.test:80".parse().unwrap());
     assert_eq!(open.command, Command::Connect);
     assert_eq!(format!("{open:?}"), "Open { command: Connect, target: Target(..) }");
+}
+
+#[test]
+fn a_stream_that_measures_begins_with_one_octet() {
+    let mut octets = Vec::new();
+    Opening::Measure.encode(&mut octets);
+    assert_eq!(octets, [0x18]);
+    octets.push(7);
+    assert_eq!(Opening::decode(&octets), Ok(Some((Opening::Measure, 1))));
+    assert!(Open::decode(&octets).is_err(), "an older bridge resets the stream");
 }

@@ -12,12 +12,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error_span, info, warn};
-use tunnel_proto::{Answer, Cause, Open};
+use tunnel_proto::{Answer, Cause, Open, Opening};
 
 use crate::Ended;
 use crate::attach::{Attachment, keep_all};
 use crate::code;
 use crate::dial::ForwardList;
+use crate::measure;
 use crate::roster::Roster;
 use crate::splice::{reset_on_close, splice};
 use crate::status::Role;
@@ -47,6 +48,7 @@ pub struct Bridge {
 struct Common {
     forward: Arc<ForwardList>,
     streams: Arc<Semaphore>,
+    measurements: Arc<Semaphore>,
     roster: Roster,
 }
 
@@ -56,8 +58,16 @@ impl Bridge {
     pub fn new(endpoint: Endpoint, attachments: Vec<Attachment>, forward: ForwardList) -> Self {
         let streams = Arc::new(Semaphore::new(STREAMS_MAX));
         let roster = Roster::new(Role::Bridge);
-        let common = Common { forward: Arc::new(forward), streams, roster };
+        let measurements = Arc::new(Semaphore::new(measure::MEASUREMENTS_MAX));
+        let common = Common { forward: Arc::new(forward), streams, measurements, roster };
         Self { endpoint, attachments, common }
+    }
+
+    /// The same, but clients who ask to measure their path are refused.
+    #[must_use]
+    pub fn without_measurements(self) -> Self {
+        self.common.measurements.close();
+        self
     }
 
     /// Tells how things stand, for as long as it is held.
@@ -107,9 +117,9 @@ async fn serve_connection(connection: Connection, common: Common) {
         };
         // At the level of errors, so that whatever is logged inside it has it.
         let span = error_span!("stream", id = %stream.id());
-        let common = common.clone();
+        let (common, connection) = (common.clone(), connection.clone());
         let served = async move {
-            serve_stream(stream, &common).await;
+            serve_stream(stream, &connection, &common).await;
             drop(permit);
         };
         tasks.spawn(served.instrument(span));
@@ -118,15 +128,28 @@ async fn serve_connection(connection: Connection, common: Common) {
     info!(%reason, "a client is gone");
 }
 
-async fn serve_stream(mut stream: Stream, common: &Common) {
-    let forward = &common.forward;
+async fn serve_stream(mut stream: Stream, connection: &Connection, common: &Common) {
     let opened = timeout(OPEN_TIMEOUT, read_open(&mut stream)).await;
-    let Ok(Some((open, mut ahead))) = opened else {
-        debug!("no opening message");
-        stream.reset(code::BAD_OPEN);
-        stream.stop(code::BAD_OPEN);
-        return;
-    };
+    match opened {
+        Ok(Some((Opening::Open(open), ahead))) => serve_open((stream, open, ahead), common).await,
+        Ok(Some((Opening::Measure, ahead))) => {
+            let Ok(_permit) = common.measurements.try_acquire() else {
+                debug!("no measurement: too many, or none is wanted");
+                refuse(stream, Cause::NotAllowed).await;
+                return;
+            };
+            measure::serve(stream, connection, ahead).await;
+        }
+        Ok(None) | Err(_) => {
+            debug!("no opening message");
+            stream.reset(code::BAD_OPEN);
+            stream.stop(code::BAD_OPEN);
+        }
+    }
+}
+
+async fn serve_open((mut stream, open, mut ahead): (Stream, Open, Vec<u8>), common: &Common) {
+    let forward = &common.forward;
     let dialled = tokio::select! {
         dialled = forward.dial(&open.target) => dialled,
         () = client_gone(&mut stream, &mut ahead) => {
@@ -164,10 +187,10 @@ async fn serve_stream(mut stream: Stream, common: &Common) {
 }
 
 /// Reads the opening message, and what of the payload came with it.
-async fn read_open(stream: &mut Stream) -> Option<(Open, Vec<u8>)> {
+async fn read_open(stream: &mut Stream) -> Option<(Opening, Vec<u8>)> {
     let mut input = Vec::new();
     loop {
-        match Open::decode(&input) {
+        match Opening::decode(&input) {
             Ok(Some((open, used))) => return Some((open, input.split_off(used))),
             Ok(None) if input.len() < Open::MAX_LEN => {}
             Ok(None) | Err(_) => return None,

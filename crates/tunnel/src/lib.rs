@@ -9,6 +9,7 @@ mod dial;
 mod lease;
 mod limits;
 mod line;
+mod measure;
 mod memory;
 mod roster;
 mod session;
@@ -25,6 +26,7 @@ pub use line::RouteAndWay;
 pub use memory::{Forgetful, Memory};
 pub use path_manager::{Budget, Directness, LoginId, Policy, RouteReport, Verdict};
 pub use roster::Roster;
+pub use measure::{MeasureError, Measured, measure};
 pub use session::{BridgeWays, CONNECTION_WAIT, Session, SessionError};
 pub use tcp::TcpBuffers;
 

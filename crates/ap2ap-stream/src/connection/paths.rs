@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::{Connection, State};
+use crate::congestion::Congestion;
 use crate::event::{Event, PathEvent};
 use crate::id::{PathId, Side};
 use crate::path::set::Belongs;
@@ -100,6 +101,12 @@ impl Connection {
                 path.ping_due = true;
             }
         }
+    }
+
+    /// Lets other controllers decide when data goes, on each path and on those to come. What they knew is
+    /// lost: it is for who does not transfer but measures, and paces by itself.
+    pub fn set_congestion(&mut self, congestion: Congestion) {
+        self.paths.control_by(congestion);
     }
 
     fn add_path(&mut self, way: Way) {

@@ -150,6 +150,14 @@ impl Paths {
         }
     }
 
+    /// Another controller for each path, and for those to come.
+    pub(crate) fn control_by(&mut self, congestion: Congestion) {
+        for path in &mut self.list {
+            path.control_by(&congestion);
+        }
+        self.congestion = congestion;
+    }
+
     /// AP-80: the handshake's path. False: there was one.
     pub(crate) fn begin(&mut self, way: Way) -> bool {
         let is_first = !std::mem::replace(&mut self.has_begun, true);

@@ -28,6 +28,8 @@ const FORWARD: Key = Key { name: "forward", flag: "--forward", variable: "SKYPEP
 const KEEP_LOST: Key =
     Key { name: "keep_lost", flag: "--keep-lost", variable: "SKYPEPROXY_KEEP_LOST" };
 
+const MEASURE: Key = Key { name: "measure", flag: "--measure", variable: "SKYPEPROXY_MEASURE" };
+
 /// A session holds memory for as long as it is kept: a day is enough for any laptop.
 const KEEP_LOST_MAX_S: u64 = 86_400;
 
@@ -41,7 +43,7 @@ const NO_FORWARD: Missing = Missing {
 };
 
 /// What may stand at the top of a bridge's file.
-pub(super) const KEYS: [&str; 8] = [
+pub(super) const KEYS: [&str; 9] = [
     CARRIER.name,
     KEY.name,
     ALLOW.name,
@@ -49,6 +51,7 @@ pub(super) const KEYS: [&str; 8] = [
     TCP_BUFFERS.name,
     STATUS_SOCKET.name,
     KEEP_LOST.name,
+    MEASURE.name,
     SANDBOX.name,
 ];
 
@@ -64,6 +67,8 @@ pub(crate) struct BridgeSettings {
     pub(crate) status_socket: Option<Setting<PathBuf>>,
     /// For how many seconds a session without a path is kept.
     pub(crate) keep_lost: Setting<u64>,
+    /// Whether clients may measure their paths.
+    pub(crate) measure: Setting<bool>,
     pub(crate) sandbox: Setting<Mode>,
 }
 
@@ -86,6 +91,7 @@ impl Settings for BridgeSettings {
             keep_lost: sources
                 .value(&KEEP_LOST, args.keep_lost)
                 .unwrap_or(Setting::default(tunnel::LOST_KEPT.as_secs())),
+            measure: sources.value(&MEASURE, args.measure).unwrap_or(Setting::default(true)),
             sandbox: super::sandbox(&args.sandbox, sources),
         };
         settings.check_keep_lost(sources);
@@ -111,6 +117,7 @@ impl Settings for BridgeSettings {
         printer.value(&TCP_BUFFERS, Some(&self.tcp_buffers));
         printer.value(&STATUS_SOCKET, self.status_socket.as_ref());
         printer.value(&KEEP_LOST, Some(&self.keep_lost));
+        printer.value(&MEASURE, Some(&self.measure));
         printer.value(&SANDBOX, Some(&self.sandbox));
     }
 }

@@ -8,7 +8,7 @@ use super::near;
 const PREFIX: &str = "SKYPEPROXY_";
 
 /// All variables that are settings of some command.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "SKYPEPROXY_ALLOW",
     "SKYPEPROXY_BRIDGE",
     "SKYPEPROXY_BRIDGE_KEY",
@@ -20,6 +20,7 @@ const KNOWN: [&str; 17] = [
     "SKYPEPROXY_KEY",
     "SKYPEPROXY_LISTEN",
     "SKYPEPROXY_LOG_FORMAT",
+    "SKYPEPROXY_MEASURE",
     "SKYPEPROXY_PATHS",
     "SKYPEPROXY_SANDBOX",
     "SKYPEPROXY_SEED",

@@ -233,6 +233,22 @@ impl Value for u64 {
     }
 }
 
+impl Value for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("expected {}, found {}", Self::EXPECTED, shown(text)))
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| expected(Self::EXPECTED, value))
+    }
+
+    fn to_toml(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
 impl Value for f64 {
     const EXPECTED: &'static str = "a number";
 
