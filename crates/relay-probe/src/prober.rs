@@ -122,6 +122,8 @@ pub struct Prober {
     /// What a bucket held at least, octets above the rate, of the trains so far.
     held: Vec<Record>,
     delays: Delays,
+    /// The sparse train before this one: its last probe may be on its way still.
+    late: Option<Record>,
     sparse_sent: f64,
     sparse_arrived: f64,
     is_known: bool,
@@ -148,6 +150,7 @@ impl Prober {
             next_id: 0,
             held: Vec::new(),
             delays: Delays::default(),
+            late: None,
             sparse_sent: 0.0,
             sparse_arrived: 0.0,
             is_known: false,
@@ -183,21 +186,33 @@ impl Prober {
 
     /// A probe arrived, of which this end hears at `now`.
     pub fn on_arrival(&mut self, now: Instant, arrival: Arrival) {
+        if self.late.as_mut().is_some_and(|late| late.take(arrival)) {
+            self.on_sparse(now, arrival);
+            return;
+        }
         let Some(current) = &mut self.current else { return };
         if !current.record.take(arrival) {
             return;
         }
         current.heard_at = now;
+        if self.phase == Phase::Sparse {
+            self.on_sparse(now, arrival);
+        }
+    }
+
+    fn on_sparse(&mut self, now: Instant, arrival: Arrival) {
+        self.sparse_arrived += 1.0;
+        let Some(step) = self.delays.take(arrival.at - arrival.sent) else { return };
+        self.note_change(now, Some(step), None);
         if self.phase != Phase::Sparse {
+            // What goes on finds out the new relay's rate.
             return;
         }
-        self.sparse_arrived += 1.0;
-        if let Some(step) = self.delays.take(arrival.at - arrival.sent) {
-            self.note_change(now, Some(step), None);
-            // The new relay's rate is another matter.
-            self.phase = self.look_again();
-            self.current = None;
+        if let Some(current) = self.current.take() {
+            self.sparse_sent += f64::from(arrival.number) + 1.0;
+            self.late = Some(current.record);
         }
+        self.phase = self.look_again();
     }
 
     /// Whether throttle, rate and burst are known; from then on changes are watched for.
@@ -286,6 +301,7 @@ impl Prober {
             Phase::Burst { tries } => self.burst(now, tries, &record),
             Phase::Sparse => {
                 self.sparse_sent += f64::from(record.train.count);
+                self.late = Some(record);
                 if self.is_checked() { Phase::Check } else { Phase::Sparse }
             }
             Phase::Check => self.checked(now, shape),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use relay_probe::{Arrival, Estimate, Kind, Prober, Sender, Sizes, Step};
-use relay_sim::{Link, LinkPlan, LinkSpec, Throttle};
+use relay_sim::{Link, LinkPlan, LinkSpec, Loss, Throttle};
 
 const SEEDS: u64 = 20;
 const RATES: [u64; 6] = [500, 3_000, 16_000, 64_000, 256_000, 1_000_000];
@@ -208,4 +208,26 @@ fn sees_another_rate_within_five_seconds() {
             }
         }
     }
+}
+
+#[test]
+fn tells_chance_and_jitter_where_there_is_a_queue() {
+    let mut errors = Vec::new();
+    for seed in 0..SEEDS {
+        let clean = spec(Throttle::Shaper { rate: 16_000, burst: 1_500 }, seed);
+        let (estimate, _) = run(clean.build(seed), 120.0, Instant::now());
+        assert!(estimate.loss.unwrap() < 0.01, "{estimate:?}");
+        let jitter = Duration::from_millis(4);
+        let loss = Loss::Bernoulli { probability: 0.05 };
+        let (estimate, _) =
+            run(LinkSpec { jitter, loss, ..clean }.build(seed), 240.0, Instant::now());
+        assert_eq!(estimate.kind, Kind::Shaper, "{estimate:?}");
+        assert!((0.001..=0.004).contains(&estimate.jitter.unwrap()), "{estimate:?}");
+        // Chance falls behind the throttle: the rate that is seen is what it leaves.
+        assert!((estimate.rate.unwrap() / 15_200.0 - 1.0).abs() <= 0.1, "{estimate:?}");
+        errors.push((estimate.loss.unwrap() - 0.05).abs());
+    }
+    errors.sort_by(f64::total_cmp);
+    println!("loss of 5 %: median off by {:.3}, worst {:.3}", errors[10], errors[19]);
+    assert!(errors[10] <= 0.015 && errors[19] <= 0.05, "{errors:?}");
 }

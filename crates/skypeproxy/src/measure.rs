@@ -58,7 +58,8 @@ async fn one(
     let connection = endpoint.connect_later(credentials).or_exit(Exit::Os)?;
     connection.open_path(carrier, peer.clone()).or_exit(Exit::Unavailable)?;
     let ready = timeout(CONNECT_TIMEOUT, connection.ready()).await;
-    let ready = ready.context("the bridge does not answer: do its name and its key belong together?");
+    let ready =
+        ready.context("the bridge does not answer: do its name and its key belong together?");
     ready.or_exit(Exit::Unavailable)?.or_exit(Exit::Unavailable)?;
     let measured = tunnel::measure(&connection, length).await;
     connection.close(tunnel::code::STOPPING, "measured");

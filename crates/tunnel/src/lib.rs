@@ -23,10 +23,10 @@ pub use client::{Client, REQUESTS_MAX};
 pub use dial::{DIAL_TIMEOUT, ForwardList};
 pub use limits::{LOST_KEPT, LOST_MAX, endpoint_config};
 pub use line::RouteAndWay;
+pub use measure::{MeasureError, Measured, measure};
 pub use memory::{Forgetful, Memory};
 pub use path_manager::{Budget, Directness, LoginId, Policy, RouteReport, Verdict};
 pub use roster::Roster;
-pub use measure::{MeasureError, Measured, measure};
 pub use session::{BridgeWays, CONNECTION_WAIT, Session, SessionError};
 pub use tcp::TcpBuffers;
 

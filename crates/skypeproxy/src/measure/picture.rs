@@ -87,7 +87,8 @@ fn diagram(svg: &mut String, measured: &Measured, top: f64) {
 
 /// From when on which rate was known.
 fn steps(estimate: &Estimate) -> Vec<(f64, f64)> {
-    let rates = || estimate.changes.iter().filter_map(|change| Some((change.seen_at, change.rate?)));
+    let rates =
+        || estimate.changes.iter().filter_map(|change| Some((change.seen_at, change.rate?)));
     let first = rates().next().map(|(_, (before, _))| before).or(estimate.rate);
     let first = first.map(|rate| (0.0, rate));
     first.into_iter().chain(rates().map(|(at, (_, after))| (at, after))).collect()

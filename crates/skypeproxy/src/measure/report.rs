@@ -18,7 +18,11 @@ pub(super) fn table(all: &[Measured]) -> String {
         let round_trip = measured.round_trip.map(|it| it.as_secs_f64());
         let _ = writeln!(text, "path {number}: measured for {took} s");
         let _ = writeln!(text, "  least round trip   {}", or_dash(round_trip, milliseconds));
-        let _ = writeln!(text, "                     {:>16} {:>16}", "to the bridge", "from the bridge");
+        let _ = writeln!(
+            text,
+            "                     {:>16} {:>16}",
+            "to the bridge", "from the bridge"
+        );
         let (up, down) = (&measured.up, &measured.down);
         let mut row = |name: &str, of: &dyn Fn(&Estimate) -> String| {
             let _ = writeln!(text, "  {name:<18} {:>16} {:>16}", of(up), of(down));
@@ -118,7 +122,8 @@ mod tests {
     use super::*;
 
     fn measured() -> Measured {
-        let change = Change { seen_at: 61.0, delay_step: Some(0.06), rate: Some((3_000.0, 1_500.0)) };
+        let change =
+            Change { seen_at: 61.0, delay_step: Some(0.06), rate: Some((3_000.0, 1_500.0)) };
         let up = Estimate {
             kind: Kind::Shaper,
             rate: Some(3_000.4),
