@@ -190,6 +190,59 @@ fn a_connection_with_a_controller_of_the_caller_does_as_it_says() {
     assert_eq!(longest, Some(PAYLOAD_MAX));
 }
 
+#[test]
+fn another_controller_takes_over_a_path_in_use() {
+    let (mut duo, _) = upload(Congestion::default(), None);
+    assert!(duo.client.connection.stats().rate > 0, "it has learned the relay's");
+    duo.client.connection.set_congestion(Congestion::custom(|_| Box::new(Still)));
+    assert_eq!(duo.client.connection.stats().rate, 0, "what was learned is gone");
+    let id = duo.client.open();
+    duo.client.write(id, &patterned(1, 0, 100_000)).unwrap();
+    duo.run_for(SECOND);
+    let before = duo.up.sent.len();
+    duo.run_for(5 * SECOND);
+    assert!(duo.up.sent.len() - before < 20, "bulk data waits for the new one's permission");
+    duo.assert_nobody_closed();
+}
+
+/// Lets no bulk data go.
+#[derive(Debug)]
+struct Still;
+
+impl Controller for Still {
+    fn on_sent(&mut self, _sent: Sent) {}
+
+    fn on_acked(&mut self, _now: Seconds, acked: &[Outcome], _round_trip: RoundTrip) {
+        assert!(!acked.is_empty());
+    }
+
+    fn on_lost(&mut self, _now: Seconds, _lost: &[Outcome]) {}
+
+    fn on_silence(&mut self, _now: Seconds) {}
+
+    fn on_payload_max(&mut self, _octets: f64) {}
+
+    fn permission(&mut self, now: Seconds, _octets: f64, _in_flight: f64) -> Permission {
+        Permission::At(now + 1_000.0)
+    }
+
+    fn datagram_octets(&self) -> f64 {
+        1_000.0
+    }
+
+    fn rate(&self) -> Option<f64> {
+        None
+    }
+
+    fn window(&self) -> f64 {
+        65_536.0
+    }
+
+    fn state(&self) -> &'static str {
+        "still"
+    }
+}
+
 /// Too fast for the relay, it is told of the losses; the streams arrive whole all the same.
 #[test]
 fn a_controller_that_is_too_fast_is_told_what_is_lost() {

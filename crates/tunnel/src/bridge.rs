@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ap2ap_tokio::{Connection, Endpoint, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, RwLock, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -107,6 +107,8 @@ impl Bridge {
 
 async fn serve_connection(connection: Connection, common: Common) {
     info!("a client connected");
+    // A measurement writes: nothing is paced meanwhile, so that nothing else may be sent.
+    let pacing = Arc::new(RwLock::new(()));
     let mut tasks = JoinSet::new();
     while let Some(mut stream) = connection.accept_stream().await {
         while tasks.try_join_next().is_some() {}
@@ -117,9 +119,9 @@ async fn serve_connection(connection: Connection, common: Common) {
         };
         // At the level of errors, so that whatever is logged inside it has it.
         let span = error_span!("stream", id = %stream.id());
-        let (common, connection) = (common.clone(), connection.clone());
+        let (common, connection, pacing) = (common.clone(), connection.clone(), pacing.clone());
         let served = async move {
-            serve_stream(stream, &connection, &common).await;
+            serve_stream(stream, (&connection, &pacing), &common).await;
             drop(permit);
         };
         tasks.spawn(served.instrument(span));
@@ -128,13 +130,25 @@ async fn serve_connection(connection: Connection, common: Common) {
     info!(%reason, "a client is gone");
 }
 
-async fn serve_stream(mut stream: Stream, connection: &Connection, common: &Common) {
+async fn serve_stream(
+    mut stream: Stream,
+    (connection, pacing): (&Connection, &RwLock<()>),
+    common: &Common,
+) {
     let opened = timeout(OPEN_TIMEOUT, read_open(&mut stream)).await;
     match opened {
-        Ok(Some((Opening::Open(open), ahead))) => serve_open((stream, open, ahead), common).await,
+        Ok(Some((Opening::Open(open), ahead))) => {
+            let Ok(_paced) = pacing.try_read() else {
+                debug!("no stream beside a measurement");
+                refuse(stream, Cause::NotAllowed).await;
+                return;
+            };
+            serve_open((stream, open, ahead), common).await;
+        }
         Ok(Some((Opening::Measure, ahead))) => {
-            let Ok(_permit) = common.measurements.try_acquire() else {
-                debug!("no measurement: too many, or none is wanted");
+            let (Ok(_permit), Ok(_alone)) = (common.measurements.try_acquire(), pacing.try_write())
+            else {
+                debug!("no measurement: too many, none is wanted, or streams are open beside it");
                 refuse(stream, Cause::NotAllowed).await;
                 return;
             };
