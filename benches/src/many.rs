@@ -9,7 +9,7 @@ use relay_sim::{Link, LinkPlan, Node};
 
 use crate::endpoint::Endpoint;
 use crate::run::{Bridge, origin, pings_ms};
-use crate::work::{End, Load};
+use crate::work::{ENDLESS, End, Load};
 use crate::{Outcome, Run};
 
 /// A session outlives all its paths for so long, as the binary's does.
@@ -42,6 +42,8 @@ pub struct ManyRun {
     pub relays: Vec<Relay>,
     /// What is done.
     pub load: Load,
+    /// How many octets of bulk.
+    pub octets: u64,
     /// For how long.
     pub time: Duration,
     /// Which path is offered data first.
@@ -82,6 +84,7 @@ impl ManyRun {
         Self {
             relays,
             load: Load::Interactive,
+            octets: ENDLESS,
             time: Self::TIME,
             scheduler: Scheduler::default(),
             seed: 1,
@@ -94,7 +97,7 @@ impl ManyRun {
         let start = origin();
         let mut run = Run::new(LinkPlan::default(), self.load);
         (run.scheduler, run.seed, run.time) = (self.scheduler, self.seed, self.time);
-        run.answer_timeout = SESSION_KEPT;
+        (run.answer_timeout, run.octets) = (SESSION_KEPT, self.octets);
         let (mut relay_of, mut joins) = (Vec::new(), Vec::new());
         for (index, relay) in self.relays.iter().enumerate() {
             for at in &relay.joins {

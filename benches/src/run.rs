@@ -57,6 +57,8 @@ pub struct Run {
     pub drift: i32,
     /// Who tampers with the datagrams, if anybody does.
     pub adversary: Option<Adversary>,
+    /// Octets of bulk of ours.
+    pub octets: u64,
     /// How long a connection of ours waits for an answer on any path.
     pub answer_timeout: Duration,
     /// Which of several paths data of ours is offered to first.
@@ -131,6 +133,7 @@ impl Run {
             payload_max: 1200,
             drift: 0,
             adversary: None,
+            octets: ENDLESS,
             answer_timeout: Config::default().answer_timeout,
             scheduler: Scheduler::default(),
             memory: None,
@@ -235,9 +238,9 @@ impl Run {
         let connection = Connection::connect(key.public(), config.clone(), seed, WALL, start);
         let mut client = Endpoint::new(connection, self.dress);
         if self.load.is_up() {
-            client.put(start, ENDLESS);
+            client.put(start, self.octets);
         } else if self.load.is_down() {
-            client.get(start, ENDLESS);
+            client.get(start, self.octets);
         }
         if self.load.has_requests() {
             client.ping(start, self.interval);

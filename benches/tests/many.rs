@@ -54,6 +54,20 @@ fn paths_through_one_relay_are_found_and_only_one_carries() {
 }
 
 #[test]
+fn whatever_is_sent_arrives_to_the_last_octet() {
+    for relays in [eight(), unlike(), one_for_all()] {
+        for octets in [1, 2381, 20_000, 60_001, 300_000] {
+            for load in [benches::Load::Bulk, benches::Load::Interactive] {
+                let run = ManyRun { octets, load, time: MINUTES, ..ManyRun::new(relays.clone()) };
+                let outcome = run.run();
+                assert_eq!(outcome.fault, None);
+                assert_eq!(outcome.delivered.0, octets, "{load:?} over {} relays", relays.len());
+            }
+        }
+    }
+}
+
+#[test]
 fn half_of_the_relays_die_and_the_rest_goes_on() {
     let outcome = run(half_die());
     let after = outcome.deliveries.iter().filter(|(at, _)| at.as_secs() >= 110);

@@ -177,12 +177,17 @@ impl Connection {
         }
         let octets = path.controller.datagram_octets();
         let here = self.delivery(now, path, octets);
-        let faster = self.carriers().iter().filter(|other| *other != index);
-        let elsewhere: f64 = faster
-            .filter_map(|other| {
-                let other = self.paths.get(other).filter(|other| other.is_usable())?;
-                let rate = other.controller.rate()?;
-                Some((here - self.delivery(now, other, 0.0)).max(0.0) * rate)
+        // Of two that are as fast the first counts as faster: somebody is the fastest, and leaves it to nobody.
+        let is_faster =
+            |other: usize, path: &Path| (self.delivery(now, path, octets), other) < (here, index);
+        let elsewhere: f64 = self
+            .carriers()
+            .iter()
+            .filter_map(|other| Some((other, self.paths.get(other)?)))
+            .filter(|(other, path)| path.is_usable() && is_faster(*other, path))
+            .filter_map(|(_, path)| {
+                let rate = path.controller.rate()?;
+                Some((here - self.delivery(now, path, 0.0)).max(0.0) * rate)
             })
             .sum();
         elsewhere > 0.0 && self.streams.backlog_within(num::to_u64(elsewhere))
