@@ -23,6 +23,9 @@ const RATE_FIRST: f64 = 1_000.0;
 /// Where it ends. Nothing is told of what is faster: finding out would be a flood.
 const RATE_LAST: f64 = 8_000_000.0;
 
+/// No train is slower, in octets a second: whatever the other end says, it is over some day.
+const TRAIN_RATE_MIN: f64 = 50.0;
+
 /// No train is faster, in octets a second.
 const TRAIN_RATE_MAX: f64 = 2.0 * RATE_LAST;
 
@@ -264,7 +267,7 @@ impl Prober {
     /// A train at `rate` of so many octets, with probes for a path of another rate.
     fn train(&self, rate: f64, octets: f64, path_rate: f64) -> Train {
         let (min, max) = (f64::from(self.sizes.min), f64::from(self.sizes.max));
-        let (rate, path_rate) = (rate.min(TRAIN_RATE_MAX), path_rate.max(1.0));
+        let (rate, path_rate) = (rate.max(TRAIN_RATE_MIN).min(TRAIN_RATE_MAX), path_rate.max(1.0));
         let size = (path_rate / PROBES_PER_SECOND).clamp(min, max);
         let count = (octets.min(TRAIN_OCTETS_MAX) / size).max(CHECK_PROBES_MIN);
         self.of(size, size / rate, count)
