@@ -33,6 +33,9 @@ const TRAIN_RATE_MAX: f64 = 2.0 * RATE_LAST;
 const RAMP: f64 = 1.0;
 const LEVEL: f64 = 5.0;
 
+/// No train takes longer to send, in seconds: a bucket of [`REST_MAX`] is emptied in thirty.
+const TRAIN_LENGTH_MAX: f64 = 60.0;
+
 /// No train costs more, in octets: five seconds at twice 1 MB/s.
 const TRAIN_OCTETS_MAX: f64 = 12_000_000.0;
 
@@ -267,7 +270,10 @@ impl Prober {
     /// A train at `rate` of so many octets, with probes for a path of another rate.
     fn train(&self, rate: f64, octets: f64, path_rate: f64) -> Train {
         let (min, max) = (f64::from(self.sizes.min), f64::from(self.sizes.max));
-        let (rate, path_rate) = (rate.max(TRAIN_RATE_MIN).min(TRAIN_RATE_MAX), path_rate.max(1.0));
+        // What was told may be nonsense, of which no rate follows.
+        let rate = if rate.is_nan() { TRAIN_RATE_MIN } else { rate };
+        let rate = rate.clamp(TRAIN_RATE_MIN, TRAIN_RATE_MAX);
+        let (path_rate, octets) = (path_rate.max(1.0), octets.min(rate * TRAIN_LENGTH_MAX));
         let size = (path_rate / PROBES_PER_SECOND).clamp(min, max);
         let count = (octets.min(TRAIN_OCTETS_MAX) / size).max(CHECK_PROBES_MIN);
         self.of(size, size / rate, count)
