@@ -103,8 +103,8 @@ pub(crate) struct Path {
     pub(crate) standing: Standing,
     /// Since when it waits to carry.
     pub(crate) waits_since: Option<Instant>,
-    /// How long its datagrams took lately.
-    pub(crate) delays: Delays,
+    /// How long its datagrams took lately, where there are other paths to compare it with.
+    pub(crate) delays: Option<Box<Delays>>,
     /// The peer is to be asked for a sign of life.
     pub(crate) ping_due: bool,
     /// A packet of the peer's came over it: it knows whose path this is.
@@ -138,7 +138,7 @@ impl Path {
             prompt: None,
             standing: Standing::default(),
             waits_since: None,
-            delays: Delays::default(),
+            delays: None,
             ping_due: false,
             is_heard: false,
             heard_at: None,

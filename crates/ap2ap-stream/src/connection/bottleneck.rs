@@ -169,7 +169,8 @@ impl Connection {
             if self.trials.are_apart(now, epoch, other.epoch) {
                 continue;
             }
-            let known = other.controller.rate().zip(other.delays.usual());
+            let known =
+                other.controller.rate().zip(other.delays.as_ref().and_then(|it| it.usual()));
             let telling = known
                 .map(|(rate, usual)| (octets / rate, usual))
                 .filter(|(expected, usual)| *expected >= TELLING * usual.noise);
@@ -242,7 +243,7 @@ impl Connection {
                     let is_long = packet.octets >= WITNESS_SHARE * pending.octets;
                     seen = is_long.then_some((pending, delay)).or(seen);
                 }
-                Some(_) | None => path.delays.note(delay),
+                Some(_) | None => path.delays.get_or_insert_default().note(delay),
             }
         }
         if let Some((pending, delay)) = seen {
