@@ -109,6 +109,18 @@ pub trait Controller: fmt::Debug + Send {
     /// Nothing is under way, nor has been for some seconds: a controller may give back what only a busy path needs.
     fn rest(&mut self) {}
 
+    /// Bulk data goes over the path from now on, for the first time; until now it was one of several and carried
+    /// little but requests and padding. A controller may forget what those told it.
+    fn on_begin(&mut self) {}
+
+    /// Somebody else's datagrams stand in the path's queue for so many seconds, once: bulk data had better wait for as
+    /// long. What stood behind them is told without the time of its arrival.
+    fn on_disturbed(&mut self, _now: Seconds, _queue: Seconds) {}
+
+    /// Other paths of the connection have their bottleneck in common with this one: small packets of theirs pass
+    /// through its queue.
+    fn on_company(&mut self) {}
+
     /// Datagrams were acknowledged for the first time, in the order of their numbers; at least one. One
     /// that was told as lost and arrives after all is not told again.
     fn on_acked(&mut self, now: Seconds, acked: &[Outcome], round_trip: RoundTrip);
@@ -148,6 +160,12 @@ pub trait Controller: fmt::Debug + Send {
     /// Octets a second that the path carries, once learned: how much unsent data is useful, and how often a
     /// sparse stream may go without permission, follow from it.
     fn rate(&self) -> Option<f64>;
+
+    /// Whether the rate that was learned is kept to: it is not sought, tried or fought for just now, so that the path's
+    /// queue is short.
+    fn is_settled(&self) -> bool {
+        self.rate().is_some()
+    }
 
     /// The share of datagrams that chance takes, whatever is sent: where it is large, small datagrams that
     /// somebody waits for are sent more than once.

@@ -11,7 +11,7 @@ pub(crate) mod delays;
 pub(crate) mod epochs;
 pub(crate) mod set;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use delays::Delays;
 
@@ -103,6 +103,8 @@ pub(crate) struct Path {
     pub(crate) standing: Standing,
     /// Since when it waits to carry.
     pub(crate) waits_since: Option<Instant>,
+    /// Datagrams before this one stood in a queue behind another path's padding.
+    pub(crate) disturbed_before: u64,
     /// How long its datagrams took lately, where there are other paths to compare it with.
     pub(crate) delays: Option<Box<Delays>>,
     /// The peer is to be asked for a sign of life.
@@ -138,6 +140,7 @@ impl Path {
             prompt: None,
             standing: Standing::default(),
             waits_since: None,
+            disturbed_before: 0,
             delays: None,
             ping_due: false,
             is_heard: false,
@@ -161,6 +164,12 @@ impl Path {
             self.controller = congestion.build(Some(memory));
             self.change_payload_max(self.payload_max);
         }
+    }
+
+    /// Goes on with what was learned on another path through the same bottleneck.
+    pub(crate) fn inherit(&mut self, congestion: &Congestion, memory: PathMemory) {
+        self.controller = congestion.build(Some(memory));
+        self.change_payload_max(self.payload_max);
     }
 
     /// Goes on with another controller, which knows nothing of what was sent before.
@@ -376,11 +385,17 @@ pub(crate) struct Probing {
     pub(crate) count: u32,
     /// When the last probe left.
     pub(crate) last: Option<Instant>,
-    /// When an acknowledgement told something new last.
+    /// When an acknowledgement told something new last, or will at the earliest.
     pub(crate) progress: Option<Instant>,
 }
 
 impl Probing {
+    /// Answers may be as late as this, and the peer is there nevertheless.
+    pub(crate) fn wait_longer(&mut self, now: Instant, late: Duration) {
+        let until = now.checked_add(late);
+        self.progress = self.progress.max(until);
+    }
+
     /// When the next probe is due, if the oldest packet in flight left at `oldest`.
     pub(crate) fn due(&self, oldest: Instant, rtt: &RttEstimator) -> Instant {
         let timeout = rtt.probe_timeout();

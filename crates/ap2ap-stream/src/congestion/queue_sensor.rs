@@ -254,10 +254,12 @@ impl QueueSensor {
 
     /// Where large datagrams always take longer by what their octets do, the relay sends octet by octet.
     fn follow_serial(&mut self, rate: f64) {
-        let (Some(small), Some(large)) = (self.small.least(), self.large.least()) else { return };
         if rate <= 0.0 {
+            // What a datagram takes there itself is not known, or not any more.
+            self.is_serial = false;
             return;
         }
+        let (Some(small), Some(large)) = (self.small.least(), self.large.least()) else { return };
         let expected = SIZE_DIFFERENCE / rate;
         let share = if self.is_serial { 0.3 } else { 0.5 };
         let is_serial = expected > SERIAL_MIN_S && large - small > share * expected;
@@ -405,6 +407,32 @@ mod tests {
                 }
             })
             .collect()
+    }
+
+    /// A rate that is forgotten takes with it what was known of how long a datagram takes there.
+    #[test]
+    fn a_serial_relay_whose_rate_is_forgotten_has_a_queue_of_finite_length() {
+        let mut sensor = QueueSensor::default();
+        let mut read = |number: u64, octets: f64, rate: f64| {
+            let sent_at = number as f64;
+            let packet = Outcome {
+                number,
+                sent_at,
+                octets,
+                position: 1200.0 * sent_at,
+                arrived_at: Some(sent_at + 0.1 + octets / 3000.0),
+            };
+            let reading = sensor.read(&packet, Care::Fine, Known { chance: 0.0, rate });
+            (reading, sensor.is_serial())
+        };
+        for number in 0..4 {
+            read(2 * number, 100.0, 3000.0);
+            read(2 * number + 1, 1200.0, 3000.0);
+        }
+        assert!(read(8, 1200.0, 3000.0).1);
+        let (reading, is_serial) = read(9, 1200.0, 0.0);
+        assert!(!is_serial && reading.unwrap().queue.is_finite());
+        assert!(read(10, 1200.0, 3000.0).0.unwrap().queue.is_finite());
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub(super) struct RelayRate {
     /// bucket is full only once.
     bucket: f64,
     began_at: Option<Seconds>,
+    /// What had been sent then.
+    began_behind: f64,
     probe_interval: f64,
     rate_at_run_start: f64,
     drain: Option<Drain>,
@@ -116,6 +118,8 @@ pub(super) struct RelayRate {
     /// When drops were judged last, and when they last lowered a rate that fitted them.
     judged_at: Seconds,
     nudged_at: Seconds,
+    /// Somebody else's small packets come through the same queue now and then.
+    has_company: bool,
     /// A silence began; the losses of before it are not counted.
     silent: bool,
 }
@@ -173,6 +177,7 @@ impl RelayRate {
             burst: DATAGRAM_MAX_OCTETS,
             bucket: 0.0,
             began_at: None,
+            began_behind: 0.0,
             probe_interval: PROBE_INTERVAL_S.0,
             rate_at_run_start: 0.0,
             drain: None,
@@ -183,6 +188,7 @@ impl RelayRate {
             sparse_at: None,
             judged_at: 0.0,
             nudged_at: 0.0,
+            has_company: false,
             silent: false,
         }
     }
@@ -332,6 +338,26 @@ impl Controller for RelayRate {
         self.watch_delivery(now);
     }
 
+    fn on_begin(&mut self) {
+        if self.is_recalled {
+            return;
+        }
+        self.forget(Train::first());
+        self.sensor.interrupt();
+        self.pacer.set(0.0);
+        (self.began_at, self.began_behind) = (None, self.position);
+        self.bucket = 0.0;
+    }
+
+    fn on_company(&mut self) {
+        self.has_company = true;
+    }
+
+    fn on_disturbed(&mut self, now: Seconds, queue: Seconds) {
+        self.pacer.leak(now, self.pacing_rate());
+        self.pacer.add(queue * self.rate);
+    }
+
     fn rest(&mut self) {
         self.policer.rest(self.is_policed);
     }
@@ -455,6 +481,10 @@ impl Controller for RelayRate {
                 Some(self.rate)
             }
         }
+    }
+
+    fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Cruise { .. })
     }
 
     fn loss_class(&self) -> LossClass {

@@ -226,15 +226,18 @@ impl Connection {
     /// AP-74. Of a path that is gone nothing is of interest any more.
     fn handle_ack(&mut self, now: Instant, epoch: u32, ack: &Ack) -> Result<(), Violation> {
         let index = self.paths.index_of_epoch(ack.epoch.unwrap_or(epoch));
-        let Some(path) = index.and_then(|index| self.paths.get_mut(index)) else { return Ok(()) };
-        let news = path
+        let Some((index, path)) = index.and_then(|index| Some((index, self.paths.get_mut(index)?)))
+        else {
+            return Ok(());
+        };
+        let mut news = path
             .sent
             .handle_ack(&self.clock, now, ack)
             .map_err(|_| Violation("an acknowledgement of what was never sent"))?;
+        self.note_delays(now, index, &mut news.acked_packets);
         let seconds = self.clock.seconds(now);
-        path.hear_of(now, seconds, &news);
-        if let Some(index) = index {
-            self.note_delays(now, index, &news.acked_packets);
+        if let Some(path) = self.paths.get_mut(index) {
+            path.hear_of(now, seconds, &news);
         }
         let lost = num::len_u64(news.lost_packets.len());
         self.stats.packets_lost = self.stats.packets_lost.saturating_add(lost);

@@ -79,13 +79,15 @@ impl Connection {
             .iter()
             .filter_map(|index| self.paths.get(index))
             .all(|path| path.sent.octets_in_flight() <= 2 * COPIED_OCTETS_MAX);
+        let is_crowded = self.paths.list.iter().any(|path| path.standing.beside().is_some());
+        let is_quiet = is_quiet && !is_crowded;
         let is_fit = |path: &Path| {
             path.is_usable()
                 && path.is_heard
                 && path.is_proved()
                 && path.probing.count == 0
                 && (path.standing == Standing::Carries
-                    || (path.standing == Standing::New && is_quiet))
+                    || (path.standing.is_candidate() && is_quiet))
         };
         let fit = PathSet::of(&self.paths.list, is_fit);
         let other =
@@ -111,7 +113,7 @@ impl Connection {
             .filter_map(|index| {
                 let path = self.paths.get(index)?;
                 let merit = match self.config.scheduler {
-                    Scheduler::EarliestDelivery if path.standing == Standing::New => {
+                    Scheduler::EarliestDelivery if path.standing.is_candidate() => {
                         NEW_PENALTY * self.delivery(now, path, octets)
                     }
                     Scheduler::EarliestDelivery => self.delivery(now, path, octets),

@@ -111,7 +111,11 @@ impl Connection {
             && let Some(tried) = self.due_trial(now, self.carriers())
         {
             let role = Role { tried: true, ..self.roles(now)?.of(tried) };
-            return self.transmit_if_usable(now, (tried, role), buf);
+            let sent = self.transmit_if_usable(now, (tried, role), buf);
+            self.note_tried(now, tried, sent.map(|(_, len)| len));
+            if sent.is_some() {
+                return sent;
+            }
         }
         let roles = self.roles(now)?;
         if count == 1 {
@@ -154,7 +158,7 @@ impl Connection {
             return None;
         }
         let purpose = self.purpose(now, index, role)?;
-        let room = self.packet_room(index, purpose, buf.len());
+        let room = self.packet_room(now, index, purpose, buf.len());
         let buf = buf.get_mut(..room)?;
         let (id_len, header) = self.begin_packet(now, index, buf)?;
         let start = id_len.checked_add(header.len)?;
@@ -171,6 +175,9 @@ impl Connection {
             self.plan_copies(index, len, &contents);
         }
         self.note_sent(now, index, len, contents);
+        if purpose == Purpose::Bulk {
+            self.note_witness(now, index, len);
+        }
         Some(len)
     }
 
@@ -244,10 +251,11 @@ impl Connection {
     }
 
     /// AP-3: each packet is as long as its purpose wants.
-    fn packet_room(&self, index: usize, purpose: Purpose, most: usize) -> usize {
+    fn packet_room(&self, now: Instant, index: usize, purpose: Purpose, most: usize) -> usize {
         let Some(path) = self.paths.get(index) else { return most };
         let for_datagram = self.makes_room_for_datagram(purpose);
         match purpose {
+            Purpose::Bulk if self.is_witness(now, index) => most,
             Purpose::Bulk => num::to_usize(num::to_u64(path.controller.datagram_octets()))
                 .max(if for_datagram { self.datagram_room() } else { 0 })
                 .clamp(PAYLOAD_MIN, most.max(PAYLOAD_MIN))

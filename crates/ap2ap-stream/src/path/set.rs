@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::epochs::{Awaited, Given, OPEN_MAX};
 use super::{PATHS_MAX, Path, Way};
 use crate::congestion::Congestion;
+use crate::connection::Standing;
 use crate::id::PathId;
 use crate::path_memory::PathMemory;
 use crate::protection::{ConnectionId, Protection};
@@ -135,9 +136,17 @@ impl Paths {
         self.get(self.active_index()?)
     }
 
-    /// A path that is not in the list yet.
+    /// A path that is not in the list yet. The handshake's has none beside it.
     pub(crate) fn make(&self, way: Way, epoch: u32) -> Path {
-        Path::new(way, epoch, &self.congestion)
+        let standing = if epoch == 0 { Standing::Carries } else { Standing::New };
+        Path { standing, ..Path::new(way, epoch, &self.congestion) }
+    }
+
+    /// What was learned on another path through the same bottleneck, if anything was.
+    pub(crate) fn inherit(&mut self, index: usize, memory: Option<PathMemory>) {
+        if let Some((path, memory)) = self.list.get_mut(index).zip(memory) {
+            path.inherit(&self.congestion, memory);
+        }
     }
 
     /// What was learned of a path at another time, before anything is sent on it.

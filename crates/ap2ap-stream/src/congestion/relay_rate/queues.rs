@@ -37,7 +37,12 @@ impl RelayRate {
             && reading.sooner > (0.15 * self.round_trip.least).max(0.01)
         {
             self.sensor.rebase(reading.delay);
-            self.enter_grow(now, 1.5);
+            if self.has_company {
+                // A queue that they built is gone, more likely than that the relay changed.
+                self.enter_probe(now, self.probe_gain());
+            } else {
+                self.enter_grow(now, 1.5);
+            }
             return;
         }
         let Some((slope, trust)) = reading.slope else {
@@ -93,7 +98,8 @@ impl RelayRate {
     /// A queue answered: this is the rate.
     fn found(&mut self, now: Seconds, packet: &Outcome, queue: f64, rate: f64) {
         if let Some(began_at) = self.began_at {
-            let ahead = packet.position - rate * (packet.sent_at - began_at + queue);
+            let position = packet.position - self.began_behind;
+            let ahead = position - rate * (packet.sent_at - began_at + queue);
             self.bucket = self.bucket.max(ahead.min(BURST_MAX_OCTETS));
         }
         self.is_recalled = false;

@@ -22,7 +22,8 @@ impl RelayRate {
             Verdict::TooMuch { rate, lost } => {
                 let elapsed = self.began_at.map_or(0.0, |at| now - at).max(self.round_trip.least);
                 // All of them took the path as long as this; a rate twice as high would be news.
-                let at_most = 2.0 * (self.position - lost) / elapsed.max(0.001);
+                let arrived = self.position - self.began_behind - lost;
+                let at_most = 2.0 * arrived / elapsed.max(0.001);
                 self.rate = rate.min(at_most).max(RATE_MIN);
                 // The trains are over and judged: they are no debt.
                 self.pacer.leak(now, self.rate);
