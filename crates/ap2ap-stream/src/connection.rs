@@ -2,6 +2,7 @@
 
 mod bottleneck;
 mod datagrams;
+mod farewell;
 mod handshake;
 mod observe;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod transmit;
 
 pub(crate) use bottleneck::Standing;
 use bottleneck::Trials;
+use farewell::Farewells;
 use handshake::Given;
 pub(crate) use handshake::{Answering, Opening};
 
@@ -85,6 +87,7 @@ pub struct Connection {
     datagrams: Datagrams,
     copies: Copies,
     trials: Trials,
+    farewells: Farewells,
     events: VecDeque<Event>,
     idle: Idle,
     stats: Stats,
@@ -220,6 +223,7 @@ impl Connection {
             datagrams: Datagrams::default(),
             copies: Copies::default(),
             trials: Trials::default(),
+            farewells: Farewells::default(),
             events: VecDeque::new(),
             idle: Idle { began: now, heard: now, spoke: now, rested: None },
             stats: Stats::default(),
@@ -348,6 +352,7 @@ impl Connection {
             // Somebody is asked and does not answer: what is remembered may be wanted yet.
             return;
         }
+        self.farewells = Farewells::default();
         self.paths.rest();
         self.streams.rest();
         self.events.shrink_to_fit();

@@ -250,6 +250,40 @@ fn a_transfer_goes_on_over_the_second_path_when_the_first_is_removed() {
     assert!(world.was_told(Side::Bridge, FIRST), "the bridge hears that it left");
 }
 
+/// AP-84: what arrived, and was acknowledged in vain, does not go over the next path again.
+#[test]
+fn what_arrived_before_a_path_died_is_told_over_the_next_one() {
+    for is_removed in [false, true] {
+        let mut world = World::connected();
+        let id = world.client.open().unwrap();
+        let data = patterned(5, 0, 31_000);
+        for piece in data[..20_000].chunks(2_000) {
+            world.client.stream(id).unwrap().write(piece).unwrap();
+            world.run_for(SECOND);
+        }
+        // It is on its way when the path dies, and its acknowledgement is not.
+        world.client.stream(id).unwrap().write(&data[20_000..23_000]).unwrap();
+        world.run_for(DELAY - 5 * MS);
+        world.cut.insert(FIRST);
+        world.run_for(10 * SECOND);
+        let arrived = world.received[&id].len();
+        assert!(arrived > 20_600, "{arrived}: some of it did");
+        if is_removed {
+            let now = world.now;
+            world.client.handle_path(now, FIRST, PathEvent::Removed);
+        }
+        let before = world.client.stats().octets_resent;
+        world.add(SECOND_PATH);
+        // One round trip, in which the client cannot know, and sends a train.
+        world.run_for(2 * DELAY + MS);
+        world.client.stream(id).unwrap().write(&data[23_000..]).unwrap();
+        world.run_for(10 * SECOND);
+        assert!(world.received[&id] == data);
+        let resent = world.client.stats().octets_resent - before;
+        assert!(resent < 2_600, "{resent} octets, removed: {is_removed}");
+    }
+}
+
 /// AP-4: the id is there while it is needed, and no longer.
 #[test]
 fn a_join_says_whose_it_is_until_it_was_heard() {

@@ -309,7 +309,7 @@ impl Connection {
             first_path = Some(path.id);
         }
         self.expect_ids();
-        self.join_paths();
+        self.join_paths(now);
         if let Err(violation) = self.handle_frames(now, 0, frames) {
             self.violated(now, violation.0);
             return true;

@@ -33,10 +33,10 @@ impl Connection {
     pub fn handle_path(&mut self, now: Instant, path: PathId, event: PathEvent) {
         match event {
             PathEvent::Added { payload_max } => {
-                self.add_path(Way { id: path, payload_max, is_shared: false, memory: None });
+                self.add_path(now, Way { id: path, payload_max, is_shared: false, memory: None });
             }
             PathEvent::AddedShared { payload_max } => {
-                self.add_path(Way { id: path, payload_max, is_shared: true, memory: None });
+                self.add_path(now, Way { id: path, payload_max, is_shared: true, memory: None });
             }
             PathEvent::Remembered(memory) => self.paths.remember(path, memory),
             PathEvent::Changed { payload_max } => {
@@ -109,7 +109,7 @@ impl Connection {
         self.paths.control_by(congestion);
     }
 
-    fn add_path(&mut self, way: Way) {
+    fn add_path(&mut self, now: Instant, way: Way) {
         if self.is_closed() {
             return;
         }
@@ -125,7 +125,7 @@ impl Connection {
         if self.paths.begin(way) {
             self.expect_ids();
         } else if self.paths.add_candidate(way) {
-            self.join_paths();
+            self.join_paths(now);
         } else {
             debug!("a path is ignored, too many wait");
         }
@@ -139,13 +139,17 @@ impl Connection {
     }
 
     /// AP-80: a client joins the paths that wait, as far as it may.
-    pub(crate) fn join_paths(&mut self) {
+    pub(crate) fn join_paths(&mut self, now: Instant) {
         if self.side != Side::Client || !matches!(self.state, State::Open(_)) {
             return;
         }
+        let before = self.paths.list.len();
         while let Some(path) = self.paths.join_next() {
             debug!(epoch = path.epoch, "a path joins");
             path.ping_due = true;
+        }
+        if self.paths.list.len() > before {
+            self.tell_of_silent(now);
         }
         self.expect_ids();
     }
@@ -240,6 +244,7 @@ impl Connection {
         // What came is counted with the packet.
         path.limit(0);
         path.ping_due = true;
+        self.tell_of_silent(now);
         self.paths.list.push(path);
         self.close_epoch(epoch);
         self.expect_ids();
@@ -302,6 +307,7 @@ impl Connection {
         if index >= self.paths.list.len() {
             return;
         }
+        self.part_from(now, index);
         let path = self.paths.list.remove(index);
         debug!(epoch = path.epoch, "a path is gone");
         match leave {
@@ -309,17 +315,17 @@ impl Connection {
             Leave::Told if !self.has_keys() => {}
             Leave::Told => self.paths.leave_or_keep(path),
         }
-        self.join_paths();
-        self.begin_elsewhere();
+        self.join_paths(now);
+        self.begin_elsewhere(now);
     }
 
     /// The handshake's path is gone before there was an answer: the next one that waits takes its place.
-    fn begin_elsewhere(&mut self) {
+    fn begin_elsewhere(&mut self, now: Instant) {
         if matches!(self.state, State::Opening(_))
             && self.paths.list.is_empty()
             && let Some(way) = self.paths.take_candidate()
         {
-            self.add_path(way);
+            self.add_path(now, way);
         }
     }
 

@@ -121,7 +121,7 @@ impl Connection {
         if !std::mem::replace(&mut path.is_heard, true) {
             let epoch = path.epoch;
             self.paths.epoch_is_known(epoch);
-            self.join_paths();
+            self.join_paths(now);
         }
     }
 
@@ -225,6 +225,11 @@ impl Connection {
 
     /// AP-74. Of a path that is gone nothing is of interest any more.
     fn handle_ack(&mut self, now: Instant, epoch: u32, ack: &Ack) -> Result<(), Violation> {
+        if let Some(other) = ack.epoch.filter(|other| *other != epoch)
+            && self.handle_farewell(now, other, ack)?
+        {
+            return Ok(());
+        }
         let index = self.paths.index_of_epoch(ack.epoch.unwrap_or(epoch));
         let Some((index, path)) = index.and_then(|index| Some((index, self.paths.get_mut(index)?)))
         else {

@@ -40,6 +40,9 @@ impl Connection {
             room = self.room_beside_datagram(room);
         }
         self.write_ack(now, (index, purpose), room, writer);
+        if purpose != Purpose::Trial {
+            self.write_farewells(index, writer);
+        }
         if purpose == Purpose::Ack {
             self.pad_ack(writer);
             return Contents { frames: None, ack_now: false };
