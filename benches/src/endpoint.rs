@@ -96,6 +96,12 @@ impl Endpoint {
         self.wait = Some(now);
     }
 
+    /// Says that one of several paths is gone.
+    pub fn remove_path_named(&mut self, now: Instant, path: PathId) {
+        self.connection.handle_path(now, path, PathEvent::Removed);
+        self.wait = Some(now);
+    }
+
     /// Opens a stream on which the peer sends bulk data.
     pub fn get(&mut self, now: Instant, octets: u64) {
         let mut ask = vec![ASK_GET];

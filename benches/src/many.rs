@@ -1,6 +1,7 @@
 //! One session over many relays, in virtual time.
 
 pub mod table;
+pub mod worlds;
 
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ impl Relay {
 pub struct ManyRun {
     /// What it goes through.
     pub relays: Vec<Relay>,
+    /// When the client loses a path again, by the path's number: in the order of the relays, and of their joins.
+    pub leaves: Vec<(Duration, u64)>,
     /// What is done.
     pub load: Load,
     /// How many octets of bulk.
@@ -71,6 +74,8 @@ pub struct Many {
     relay_of: Vec<usize>,
     /// Paths that the client is still to be given, soonest last.
     joins: Vec<(Instant, u64)>,
+    /// Paths that it is to lose, soonest last.
+    leaves: Vec<(Instant, u64)>,
     payload_max: usize,
 }
 
@@ -83,6 +88,7 @@ impl ManyRun {
     pub fn new(relays: Vec<Relay>) -> Self {
         Self {
             relays,
+            leaves: Vec::new(),
             load: Load::Interactive,
             octets: ENDLESS,
             time: Self::TIME,
@@ -105,6 +111,9 @@ impl ManyRun {
                 relay_of.push(index);
             }
         }
+        let leaves = self.leaves.iter().map(|(at, path)| (start + *at, *path));
+        let mut leaves: Vec<(Instant, u64)> = leaves.collect();
+        leaves.sort_by_key(|(at, path)| std::cmp::Reverse((*at, *path)));
         joins.sort_by_key(|(at, path)| std::cmp::Reverse((*at, *path)));
         let links = (0u64..)
             .zip(&self.relays)
@@ -122,6 +131,7 @@ impl ManyRun {
             links,
             relay_of,
             joins,
+            leaves,
             payload_max: run.payload_max,
         }
     }
@@ -175,6 +185,12 @@ impl Many {
             self.client.add_path_named(now, PathId(path), self.payload_max);
             moved = true;
         }
+        while self.leaves.last().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, path)) = self.leaves.pop()
+        {
+            self.client.remove_path_named(now, PathId(path));
+            moved = true;
+        }
         for Links { up, down } in &mut self.links {
             while let Some(packet) = up.pop_packet(now) {
                 let path = PathId(packet.tag());
@@ -212,8 +228,9 @@ impl Many {
     fn next_at(&self) -> Option<Instant> {
         let links = self.links.iter().flat_map(|links| [links.up.next_at(), links.down.next_at()]);
         let ends = [self.client.next_at(), self.bridge.next_at()];
-        let join = self.joins.last().map(|(at, _)| *at);
-        links.chain(ends).flatten().chain(join).min()
+        let changes = [&self.joins, &self.leaves];
+        let changes = changes.into_iter().filter_map(|all| all.last().map(|(at, _)| *at));
+        links.chain(ends).flatten().chain(changes).min()
     }
 
     /// What came of it.

@@ -50,6 +50,9 @@ const COPIES_RATE_MIN: f64 = 6000.0;
 /// ... and if they are no longer than this, in octets.
 pub(crate) const COPIED_OCTETS_MAX: u64 = 250;
 
+/// What is under way for two round trips and so long, in seconds, stands in a queue.
+const OVERDUE_S: f64 = 1.5;
+
 /// After so many probes without an answer another path is better.
 const SILENT_PROBES: u32 = 2;
 
@@ -308,6 +311,13 @@ impl Path {
             chance if chance > UNRELIABLE => 1,
             _ => 0,
         }
+    }
+
+    /// What is under way for longer is waited for no longer if another path could carry it.
+    pub(crate) fn patience(&self) -> Duration {
+        let datagram = self.controller.rate().map(|rate| self.controller.datagram_octets() / rate);
+        let round_trip = self.rtt.least().as_secs_f64() + datagram.unwrap_or_default();
+        num::seconds(2.0_f64.mul_add(round_trip, OVERDUE_S))
     }
 
     /// Nothing is under way, nor has been for a while.

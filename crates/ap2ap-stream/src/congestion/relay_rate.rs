@@ -71,6 +71,8 @@ const SPARSE_FOR_S: f64 = 3.0;
 /// A relay whose queue told its rate is not asked whether it is a policer for so long, in seconds: two of the longest
 /// times between probes.
 const SHAPED_FOR_S: f64 = 16.0;
+/// While a rate grows, acknowledgements are expected within two round trips and so long, in seconds.
+const GROW_HELD_S: f64 = 0.6;
 /// A loss changes the share that chance is taken for by this weight.
 const CHANCE_WEIGHT: f64 = 0.01;
 /// Where chance takes less than this, a drop needs no second reason.
@@ -526,8 +528,13 @@ impl Controller for RelayRate {
             Phase::Start(train) => train.octets(),
             Phase::Trial(trial) => trial.allowance(),
             Phase::Grow(_) | Phase::Cruise { .. } | Phase::Probe(_) | Phase::Contend(_) => {
-                let slack = if matches!(self.phase, Phase::Grow(_)) { 0.3 } else { 0.1 };
-                let time = 1.25_f64.mul_add(self.round_trip.smoothed, slack);
+                let RoundTrip { least, smoothed, .. } = self.round_trip;
+                let time = if matches!(self.phase, Phase::Grow(_)) {
+                    // A rate that is being tried fills no queue of seconds, even where round trips hide that it does.
+                    1.25_f64.mul_add(smoothed.min(2.0_f64.mul_add(least, GROW_HELD_S)), 0.3)
+                } else {
+                    1.25_f64.mul_add(smoothed, 0.1)
+                };
                 self.rate.mul_add(time, 2.0 * self.datagram_octets())
             }
         }

@@ -50,6 +50,9 @@ const OPEN_MAX: Duration = Duration::from_secs(2);
 /// What varies much as a path begins is waited for no longer than this, while there is bulk; then one path
 /// carries untried.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Paths whose round trips differ by no more than this, in seconds and as a share, may well go through one relay.
+const ALIKE_S: f64 = 0.01;
+const ALIKE_SHARE: f64 = 0.2;
 /// Two that carry, and whose queues have stood for so many datagrams' time and so long in seconds, are
 /// doubted if neither is so many times as long as the other.
 const DOUBTFUL_DATAGRAMS: f64 = 2.0;
@@ -132,12 +135,11 @@ impl Connection {
         for beside in carriers.iter().filter(|index| *index != tried) {
             let Some(other) = self.paths.get(beside) else { continue };
             let other_epoch = other.epoch;
-            let rests = self.trials.rests(now, other_epoch, Because::Shared);
+            let has_company = self.has_company(other_epoch, epoch);
+            let rests = has_company && self.trials.rests(now, other_epoch, Because::Shared);
             match self.prospect(now, epoch, octets, other) {
                 Prospect::Apart => is_known = true,
-                Prospect::Mute => {
-                    is_waiting |= self.has_company(other_epoch) && (rests || is_patient)
-                }
+                Prospect::Mute => is_waiting |= has_company && (rests || is_patient),
                 Prospect::Telling => {
                     is_telling = true;
                     is_waiting |= rests || !self.trials.is_hopeless(epoch);
@@ -172,9 +174,19 @@ impl Connection {
         }
     }
 
-    /// Whether a path was found beside this one: another one is the likelier.
-    pub(super) fn has_company(&self, epoch: u32) -> bool {
-        self.paths.list.iter().any(|path| path.standing == Standing::Beside(epoch))
+    /// Whether a path was found beside this one that is about as long as the one that is to be tried, or is that one: it
+    /// is likely to be beside it as well.
+    fn has_company(&self, beside: u32, tried: u32) -> bool {
+        let Some(tried) = self.paths.list.iter().find(|path| path.epoch == tried) else {
+            return false;
+        };
+        let length = |path: &Path| path.rtt.least().as_secs_f64();
+        let is_alike = |path: &Path| -> bool {
+            (length(path) - length(tried)).abs() <= ALIKE_S + ALIKE_SHARE * length(tried)
+        };
+        let mut waiting =
+            self.paths.list.iter().filter(|path| path.standing == Standing::Beside(beside));
+        waiting.any(is_alike)
     }
 
     /// The datagram that tries a path left, or could not.
@@ -334,9 +346,10 @@ impl Connection {
             (false, [_]) if (at_least..LATE_SHARE * expected).contains(&late) => Verdict::Shared,
             _ => return self.trials.unclear(now, trial),
         };
-        let likely = if self.has_company(trial.beside) { Verdict::Shared } else { Verdict::Apart };
         for (tried, _) in &trial.suspects {
             let pair = (*tried, trial.beside);
+            let has_company = self.has_company(trial.beside, *tried);
+            let likely = if has_company { Verdict::Shared } else { Verdict::Apart };
             let is_sure = self.trials.is_sure(pair, verdict, likely);
             match verdict {
                 Verdict::Apart if is_sure => self.note_apart(now, pair),

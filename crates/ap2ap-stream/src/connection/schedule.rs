@@ -10,7 +10,7 @@ use crate::congestion::Permission;
 use crate::num;
 use crate::path::set::PathSet;
 use crate::path::{COPIED_OCTETS_MAX, Path};
-use crate::recovery::sent::IN_FLIGHT_PACKETS_MAX;
+use crate::recovery::sent::{IN_FLIGHT_PACKETS_MAX, SentFrame};
 
 /// What a request is taken to be long, in octets.
 const REQUEST_OCTETS: f64 = 250.0;
@@ -72,6 +72,7 @@ impl Connection {
             return Some(Roles { carriers, sparse: first });
         }
         self.take_from_silent(now, carriers);
+        self.repeat_overdue(now, carriers);
         // A copy goes another way than what it is a copy of.
         let copied = self.copies.last.filter(|_| self.copies.left > 0);
         // A path that was not tried yet may share a relay with one that is full.
@@ -104,6 +105,46 @@ impl Connection {
         for index in silent.iter().filter(|index| !carriers.contains(*index)) {
             self.give_all_up(now, index);
         }
+    }
+
+    /// What stands in a queue for long goes over another path as well, if that one is much sooner and a reader waits for
+    /// nothing else.
+    fn repeat_overdue(&mut self, now: Instant, carriers: PathSet) {
+        for index in 0..self.paths.list.len() {
+            if !self.is_sooner_elsewhere(now, index, carriers) {
+                continue;
+            }
+            let Some(path) = self.paths.get_mut(index).filter(|path| !path.is_silent()) else {
+                continue;
+            };
+            let Some(left_before) = now.checked_sub(path.patience()) else { continue };
+            let streams = &self.streams;
+            let frames = path.sent.take_awaited(left_before, |frame| streams.is_awaited(frame));
+            let frames = frames.into_iter().flatten().filter(SentFrame::is_stream);
+            frames.for_each(|frame| self.frame_lost(&frame));
+        }
+    }
+
+    /// Whether another path that carries would deliver a datagram before this one's oldest arrives, by the look of it.
+    fn is_sooner_elsewhere(&self, now: Instant, index: usize, carriers: PathSet) -> bool {
+        let Some(left) = self.paths.get(index).and_then(|path| path.sent.oldest_sent_at()) else {
+            return false;
+        };
+        let age = now.saturating_duration_since(left).as_secs_f64();
+        let others = carriers.iter().filter(|other| *other != index);
+        let others = others.filter_map(|other| self.paths.get(other)).filter(|it| it.is_usable());
+        let octets = 1200.0;
+        others.map(|path| self.delivery(now, path, octets)).any(|delivery| 2.0 * delivery < age)
+    }
+
+    /// When that is to be looked at next.
+    pub(super) fn overdue_at(&self, now: Instant) -> Option<Instant> {
+        if self.paths.list.len() == 1 {
+            return None;
+        }
+        let paths = self.paths.list.iter().filter(|path| !path.is_silent());
+        let due = paths.filter_map(|path| path.sent.oldest_sent_at()?.checked_add(path.patience()));
+        due.filter(|at| *at > now).min()
     }
 
     /// The paths in the order in which data should be offered to them.

@@ -99,7 +99,7 @@ impl Connection {
             [path.received.due(), path.probe_at(carriers.has_others_than(index))]
         });
         let timers = timers.flatten();
-        timers.chain(bulk_at).min()
+        timers.chain(bulk_at).chain(self.overdue_at(now)).min()
     }
 
     // ---- packets
@@ -312,11 +312,8 @@ impl Connection {
     fn plan_copies(&mut self, index: usize, len: usize, contents: &Contents) {
         let Some(path) = self.paths.get(index) else { return };
         let frames = contents.frames.as_deref().unwrap_or_default();
-        let frames: Vec<SentFrame> = frames
-            .iter()
-            .filter(|frame| matches!(frame, SentFrame::Stream { .. }))
-            .cloned()
-            .collect();
+        let frames: Vec<SentFrame> =
+            frames.iter().filter(|frame| frame.is_stream()).cloned().collect();
         if frames.is_empty() || num::len_u64(len) > COPIED_OCTETS_MAX {
             self.copies = Copies::default();
             return;

@@ -48,6 +48,13 @@ pub(crate) enum SentFrame {
     Ticket,
 }
 
+impl SentFrame {
+    /// It carries octets of a stream.
+    pub(crate) const fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream { .. })
+    }
+}
+
 /// A packet that asked for an acknowledgement.
 #[derive(Debug)]
 pub(crate) struct SentPacket {
@@ -57,6 +64,8 @@ pub(crate) struct SentPacket {
     pub(crate) position: u64,
     /// The generation of the key that it was sealed with.
     pub(crate) generation: u32,
+    /// Its frames went over another path as well.
+    pub(crate) is_repeated: bool,
     pub(crate) frames: Vec<SentFrame>,
 }
 
@@ -168,6 +177,18 @@ impl SentPackets {
         self.in_flight.first_key_value().map_or(&[], |(_, packet)| &packet.frames)
     }
 
+    /// The frames of a packet that left before this time, the first of those that are awaited; it is not told twice.
+    pub(crate) fn take_awaited(
+        &mut self,
+        left_before: Instant,
+        is_awaited: impl Fn(&SentFrame) -> bool,
+    ) -> Option<Vec<SentFrame>> {
+        let mut overdue = self.in_flight.values_mut().take_while(|it| it.sent_at <= left_before);
+        let packet = overdue.find(|it| !it.is_repeated && it.frames.iter().any(&is_awaited))?;
+        packet.is_repeated = true;
+        Some(packet.frames.clone())
+    }
+
     /// Takes the next number for a packet that is being sent.
     pub(crate) fn sent(
         &mut self,
@@ -181,7 +202,9 @@ impl SentPackets {
         self.position = self.position.saturating_add(octets);
         if let Some(frames) = frames {
             let position = self.position;
-            let packet = SentPacket { sent_at: now, octets, position, generation, frames };
+            let is_repeated = false;
+            let packet =
+                SentPacket { sent_at: now, octets, position, generation, is_repeated, frames };
             self.octets_in_flight = self.octets_in_flight.saturating_add(octets);
             self.in_flight.insert(number, packet);
         }

@@ -258,6 +258,11 @@ impl SendHalf {
         }
     }
 
+    /// Whether the peer's reader waits for this piece, and has some of what follows.
+    pub(crate) fn is_awaited(&self, range: &Range<u64>) -> bool {
+        self.state == State::Open && range.contains(&self.base) && !self.acked.is_empty()
+    }
+
     /// The peer allows more.
     pub(crate) fn raise_max(&mut self, max: u64) {
         self.max = self.max.max(max.min(STREAM_OCTETS_MAX));

@@ -55,6 +55,12 @@ impl StreamMap {
         }
     }
 
+    /// Whether the peer's reader waits for this frame, and has what follows it.
+    pub(crate) fn is_awaited(&self, frame: &SentFrame) -> bool {
+        let SentFrame::Stream { id, range, .. } = frame else { return false };
+        self.open.get(id).is_some_and(|entry| entry.send.is_awaited(range))
+    }
+
     /// A frame was lost: what it said is said again, as it stands now.
     pub(crate) fn frame_lost(&mut self, frame: &SentFrame) {
         match frame {
