@@ -30,6 +30,8 @@ const ESCAPES: [&str; 4] =
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) link: crate::LinkArgs,
+    #[command(flatten)]
+    relays: crate::RelaysArgs,
     /// What is fetched, in octets.
     #[arg(long, value_name = "BYTES", default_value_t = 1_000_000)]
     size: u64,
@@ -73,7 +75,7 @@ impl Run {
 
 /// Runs all and says what came of each.
 pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
-    let plan = args.link.plan()?;
+    let plan = args.link.plan(args.relays.relays)?;
     let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     let begun = clock::now();

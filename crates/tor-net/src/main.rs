@@ -7,6 +7,7 @@ mod clock;
 mod fetch;
 mod island;
 mod keys;
+mod many;
 mod namespaces;
 mod network;
 mod priorities;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Measure how long small requests take beside a bulk download on the same connection.
     Priorities(priorities::PrioritiesArgs),
+    /// Measure bootstrap and fetches over one relay and over several, and print a table.
+    Many(many::ManyArgs),
     /// Watch a client's namespace; `check` and `up` run this.
     #[command(hide = true)]
     Island(island::IslandArgs),
@@ -74,15 +77,28 @@ struct LinkArgs {
     words: Vec<String>,
 }
 
+/// How many relays there are. A type of its own, for `many` is told several numbers.
+#[derive(Debug, ClapArgs)]
+struct RelaysArgs {
+    /// So many relays, each of the rate and the round trip, and as many paths of the client, each
+    /// over a relay of its own [default: one line between the two, without relays].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(RELAYS))]
+    relays: Option<u8>,
+}
+
+/// A session has no more paths at once.
+const RELAYS: std::ops::RangeInclusive<i64> = 1..=8;
+
 impl LinkArgs {
-    fn plan(&self) -> Result<relay::Plan> {
+    fn plan(&self, relays: Option<u8>) -> Result<relay::Plan> {
         let beside = || Ok(std::env::current_exe()?.with_file_name("skypeproxy"));
         let binary = self.skypeproxy.clone().map_or_else(beside, Ok::<_, anyhow::Error>)?;
         let binary = std::path::absolute(binary).context("no path")?;
         ensure!(binary.is_file(), "no skypeproxy at {}: build it first", binary.display());
         let link =
             LinkConfig { rate: Some(self.rate), rtt_ms: Some(self.rtt), ..LinkConfig::default() };
-        Ok(relay::Plan { binary, link, words: self.words.clone(), tcp: self.tcp.clone() })
+        let (words, tcp) = (self.words.clone(), self.tcp.clone());
+        Ok(relay::Plan { binary, link, relays, words, tcp })
     }
 }
 
@@ -122,6 +138,7 @@ fn run() -> Result<ExitCode> {
             check::run(&args).map(|ok| if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Priorities(args) => priorities::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Many(args) => many::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Island(args) => island::watch(&args).map(|()| ExitCode::SUCCESS),
     }
 }

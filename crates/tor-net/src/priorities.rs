@@ -31,6 +31,8 @@ const FILL: Duration = Duration::from_secs(10);
 pub(crate) struct PrioritiesArgs {
     #[command(flatten)]
     link: crate::LinkArgs,
+    #[command(flatten)]
+    relays: crate::RelaysArgs,
     /// What the client goes over.
     #[arg(long, value_enum, default_value = "skypeproxy")]
     over: Over,
@@ -48,7 +50,7 @@ pub(crate) struct PrioritiesArgs {
 
 /// Measures and tells.
 pub(crate) fn run(args: &PrioritiesArgs) -> Result<()> {
-    let plan = args.link.plan()?;
+    let plan = args.link.plan(args.relays.relays)?;
     let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     let torrc: String = args.torrc.iter().map(|line| format!("{line}\n")).collect();
@@ -113,7 +115,7 @@ fn sleep_until(due: Instant) -> Result<()> {
 }
 
 /// The smallest value that `percent` of all do not exceed (nearest rank).
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or(f64::NAN)
 }

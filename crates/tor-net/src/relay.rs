@@ -57,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) binary: PathBuf,
     /// The relay.
     pub(crate) link: LinkConfig,
+    /// So many of them, and as many paths; otherwise a single line that is no relay to the overlay.
+    pub(crate) relays: Option<u8>,
     /// Further words for the client's command line, and the bridge's.
     pub(crate) words: Vec<String>,
     /// TCP's congestion control.
@@ -108,7 +110,8 @@ impl Relay {
         let carrier_there = carrier("alice");
         let words = ["client", "--carrier", &carrier_there, "--bridge", "skype:bob"];
         let mut client = command(island, &words);
-        client.args(["--bridge-key", &public, "--listen", SOCKS]).args(&plan.words);
+        client.args(["--bridge-key", &public, "--listen", SOCKS]).args(path_words(plan));
+        client.args(&plan.words);
         let mut client = Process::start("skype-client", dir, &mut client)?;
         client.wait_for("connected to the bridge", CONNECT_AT_MOST)?;
         Ok(Self { overlay, bridge, client })
@@ -144,19 +147,76 @@ fn reports(log: &str) -> Vec<String> {
     whole.lines().filter_map(|line| line.strip_prefix("stats ")).map(str::to_owned).collect()
 }
 
+/// What tells a client to use as many paths as there are relays.
+fn path_words(plan: &Plan) -> Vec<String> {
+    plan.relays.map_or_else(Vec::new, |relays| vec!["--paths".to_owned(), relays.to_string()])
+}
+
 fn overlay_toml(plan: &Plan, dir: &Path) -> String {
     let login = |name: &str| {
         format!("[[login]]\nname = \"{name}\"\nsocket = \"{}/{name}.sock\"\n\n", dir.display())
     };
-    let LinkConfig { rate, rtt_ms, loss, .. } = plan.link;
-    let mut text = format!("seed = 1\n\n{}{}[link]\n", login("alice"), login("bob"));
-    let mut key = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            text.push_str(&format!("{name} = {value}\n"));
-        }
+    let logins = ["alice", "bob"].map(login).concat();
+    let shape = shape(&plan.link);
+    let way = match plan.relays {
+        None => format!("[link]\n{shape}"),
+        // Relays that stay, so that a figure is about so many of them and not about what becomes of them;
+        // a stream takes one round trip to come up.
+        Some(count) => format!(
+            "[link]\nrtt_ms = 0\n\n[relays]\ncount = {count}\nlifetime_s = 0\n\
+             set_up_ms = {}\n{shape}",
+            plan.link.rtt_ms.unwrap_or_default()
+        ),
     };
-    key("rate", rate.map(|rate| rate.to_string()));
-    key("rtt_ms", rtt_ms.map(|ms| ms.to_string()));
-    key("loss", loss.map(|loss| loss.to_string()));
-    text
+    format!("seed = 1\n\n{logins}{way}")
+}
+
+/// What a line and a relay are told alike.
+fn shape(link: &LinkConfig) -> String {
+    let LinkConfig { rate, rtt_ms, loss, .. } = link;
+    let key = |name: &str, value: Option<String>| {
+        value.map(|value| format!("{name} = {value}\n")).unwrap_or_default()
+    };
+    let rate = key("rate", rate.map(|rate| rate.to_string()));
+    let rtt_ms = key("rtt_ms", rtt_ms.map(|ms| ms.to_string()));
+    rate + &rtt_ms + &key("loss", loss.map(|loss| loss.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use skype_emu::OverlayConfig;
+
+    use super::*;
+
+    fn plan(relays: Option<u8>) -> Plan {
+        let link = LinkConfig { rate: Some(3000), rtt_ms: Some(200), ..LinkConfig::default() };
+        let (binary, tcp) = (PathBuf::from("skypeproxy"), "reno".to_owned());
+        Plan { binary, link, relays, words: Vec::new(), tcp }
+    }
+
+    fn overlay(plan: &Plan) -> OverlayConfig {
+        let config: OverlayConfig = toml::from_str(&overlay_toml(plan, Path::new("/dir"))).unwrap();
+        config.check().unwrap();
+        config
+    }
+
+    #[test]
+    fn without_relays_the_rate_is_that_of_the_line() {
+        let plan = plan(None);
+        let config = overlay(&plan);
+        assert_eq!((config.link.rate, config.link.rtt_ms), (Some(3000), Some(200)));
+        assert!(config.relays.is_none());
+        assert!(path_words(&plan).is_empty());
+    }
+
+    #[test]
+    fn with_relays_each_has_the_rate_and_there_is_a_path_for_each() {
+        let plan = plan(Some(4));
+        let config = overlay(&plan);
+        assert_eq!((config.link.rate, config.link.rtt_ms), (None, Some(0)));
+        let relays = config.relays.unwrap();
+        assert_eq!((relays.count, relays.rate, relays.rtt_ms), (Some(4), Some(3000), Some(200)));
+        assert_eq!(relays.lifetime_s, Some(0.0));
+        assert_eq!(path_words(&plan), ["--paths", "4"]);
+    }
 }

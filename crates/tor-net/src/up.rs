@@ -20,6 +20,8 @@ const AT_MOST: Duration = Duration::from_secs(7 * 24 * 3600);
 pub(crate) struct UpArgs {
     #[command(flatten)]
     link: crate::LinkArgs,
+    #[command(flatten)]
+    relays: crate::RelaysArgs,
     /// What the client goes over.
     #[arg(long, value_enum, default_value = "skypeproxy")]
     over: Over,
@@ -30,7 +32,7 @@ pub(crate) struct UpArgs {
 
 /// Starts everything, then runs the command, or a shell, or waits for a signal.
 pub(crate) fn run(args: &UpArgs) -> Result<ExitCode> {
-    let plan = args.link.plan()?;
+    let plan = args.link.plan(args.relays.relays)?;
     let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     eprintln!("starting three authorities, a relay and a bridge");
