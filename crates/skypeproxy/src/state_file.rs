@@ -120,6 +120,14 @@ impl StateFile {
         }
         let (sequence, text) = read(&file, name)?;
         let contents = Contents::parse(&text, wall_time());
+        if contents.is_ahead() {
+            warn!(
+                "{} is ahead of the clock: either that went back, or it was wrong when the client ran \
+                 last. Its ticket is not used: the bridge keeps the last session for as long as it \
+                 keeps a lost one",
+                name.display()
+            );
+        }
         let state = State { contents, paths_written: Duration::ZERO };
         let disk = Disk { file, sequence, has_failed: false };
         let (state, disk) = (Mutex::new(state), Mutex::new(disk));

@@ -3,24 +3,18 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use common::place::{Place, count, descriptors, eventually, free_udp_port};
+use common::place::{BACK, GONE, Place, count, descriptors, eventually, free_udp_port};
+use common::transfer::{fetch, reading_target};
 use common::{Running, ask, curl, octets, web_server};
 
 const LINK: &str = "rtt_ms = 40";
-const GONE: &str = "Skype is gone: waiting for it to come back";
-const BACK: &str = "Skype is back";
-
 fn fetches(socks: &str, web: SocketAddr, len: usize, logs: &[&Running]) {
-    let (code, body, stderr) = curl(&["--socks5", socks, &format!("http://{web}/")]);
-    let said: String = logs.iter().map(|one| one.stderr() + "\n").collect();
-    assert_eq!(code, 0, "{stderr}\n{said}");
-    assert_eq!(body.len(), len);
+    fetch(socks, web, &octets(len), logs);
 }
 
 #[test]
@@ -150,27 +144,6 @@ fn a_request_that_was_under_way_when_the_bridge_was_killed_is_asked_again() {
     let _bridge = place.bridge();
     let (code, body, stderr) = waiting.join().unwrap();
     assert_eq!((code, body.len()), (0, 50_000), "{stderr}\n{}", client.stderr());
-}
-
-/// A target that tells what each read gave it.
-fn reading_target() -> (SocketAddr, mpsc::Receiver<std::io::Result<usize>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        for mut tcp in listener.incoming().flatten() {
-            let tell = tell.clone();
-            thread::spawn(move || {
-                let mut goes_on = true;
-                while goes_on {
-                    let read = tcp.read(&mut [0]);
-                    goes_on = matches!(read, Ok(1));
-                    let _ = tell.send(read);
-                }
-            });
-        }
-    });
-    (addr, told)
 }
 
 #[test]

@@ -10,37 +10,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use common::inside::{is_inside, run_inside};
 use common::place::{Place, free_udp_port};
 use common::{curl, octets, web_server};
-
-/// Set in the process that runs in namespaces of its own.
-const INSIDE: &str = "SKYPEPROXY_TEST_INSIDE";
-
-/// Runs a test of this file again in private user, mount and network namespaces, after `setup`,
-/// which is a line of shell. Skipped, said aloud, where the kernel refuses namespaces.
-fn run_inside(test: &str, setup: &str) {
-    let refused = Command::new("unshare").args(["-Urnm", "true"]).stderr(Stdio::null()).status();
-    if !refused.is_ok_and(|status| status.success()) {
-        // Not `println!`, which the test harness keeps to itself.
-        let remedy = "enable unprivileged user namespaces (kernel.unprivileged_userns_clone=1)";
-        let mut stderr = std::io::stderr();
-        writeln!(stderr, "SKIPPED {test}: {remedy}").unwrap();
-        return;
-    }
-    let script = format!("set -e; {setup}; exec \"$0\" --exact {test} --nocapture");
-    let output = Command::new("unshare")
-        .args(["-Urnm", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn is_inside() -> bool {
-    std::env::var_os(INSIDE).is_some()
-}
 
 #[test]
 fn names_that_nobody_resolves_hold_nobody_else_up() {

@@ -3,19 +3,11 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::thread;
 
-use common::place::{Place, count, signal};
-use common::{Running, curl, octets, web_server};
-
-/// Fetches the page and compares it, without showing it in a log.
-fn fetch(socks: &str, web: SocketAddr, body: &[u8], logs: &[&Running]) {
-    let (code, fetched, stderr) = curl(&["--socks5", socks, &format!("http://{web}/")]);
-    let said: String = logs.iter().map(|one| one.stderr() + "\n").collect();
-    assert_eq!(code, 0, "{stderr}\n{said}");
-    assert!(fetched == body, "{} of {} octets, or others", fetched.len(), body.len());
-}
+use common::place::{BACK, GONE, LOST, Place, count, signal};
+use common::transfer::fetch;
+use common::{Running, octets, web_server};
 
 /// One of the overlay's figures about relays.
 fn relay_figure(overlay: &mut Running, name: &str) -> u64 {
@@ -45,7 +37,7 @@ fn what_is_fetched_over_relays_that_go_every_few_seconds_is_what_was_sent() {
     }
     assert!(switched >= 2, "{switched}");
     let log = client.stop_and_read();
-    assert_eq!(count(&log, "the connection to the bridge is lost"), 0, "{log}");
+    assert_eq!(count(&log, LOST), 0, "{log}");
 }
 
 #[test]
@@ -60,7 +52,7 @@ fn a_transfer_goes_on_after_each_outage() {
     let (client, socks) = place.client();
     fetch(&socks, web, &body, &[&client, &bridge]);
     let log = client.stop_and_read();
-    assert_eq!(count(&log, "the connection to the bridge is lost"), 0, "{log}");
+    assert_eq!(count(&log, LOST), 0, "{log}");
 }
 
 #[test]
@@ -79,12 +71,12 @@ fn a_transfer_goes_on_when_a_skype_that_died_is_started_again() {
         let (socks, body) = (socks.clone(), body.clone());
         move || fetch(&socks, web, &body, &[])
     });
-    client.wait_for_stderr("Skype is gone: waiting for it to come back");
+    client.wait_for_stderr(GONE);
     assert!(!fetching.is_finished());
     assert!(!place.path("alice.sock").exists(), "its socket goes with it");
-    client.wait_for_stderr("Skype is back");
+    client.wait_for_stderr(BACK);
     fetching.join().unwrap();
-    assert!(!bridge.stderr().contains("Skype is gone"), "{}", bridge.stderr());
+    assert!(!bridge.stderr().contains(GONE), "{}", bridge.stderr());
     assert!(client.stop().success() && bridge.stop().success());
 }
 

@@ -3,17 +3,16 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::io::Write;
+use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use common::place::{Place, count, free_udp_port, signal};
+use common::inside::say;
+use common::place::{GONE, LOST, Place, count, eventually, free_udp_port, signal, status_of};
+use common::transfer::{Transfer, now, reading_target};
 use common::{Running, ask, curl, octets, web_server};
-
-const GONE: &str = "Skype is gone: waiting for it to come back";
-const LOST: &str = "the connection to the bridge is lost";
+use serde_json::Value;
 
 /// Some ten seconds' worth at the rate of these links.
 const LEN: usize = 200_000;
@@ -116,61 +115,51 @@ fn a_transfer_outlives_a_client_that_is_frozen_for_a_while() {
 
 #[test]
 fn a_client_that_is_killed_and_started_again_frees_its_old_session_at_once() {
-    let (target, ended) = waiting_target();
-    let mut place = Place::new("rtt_ms = 40", &[target]);
+    let (target, told) = reading_target();
+    let page = octets(1000);
+    let web = web_server(page.clone());
+    let mut place = Place::new("rtt_ms = 40", &[target, web]);
     let state = place.path("client.state");
     place.set("SKYPEPROXY_STATE", state.to_str().unwrap());
     let _overlay = place.overlay();
+    let socket = place.path("bridge.status");
+    place.set("SKYPEPROXY_STATUS_SOCKET", socket.to_str().unwrap());
     let bridge = place.bridge();
+    place.set("SKYPEPROXY_STATUS_SOCKET", place.path("client.status").to_str().unwrap());
     let (client, socks) = place.client();
     let mut tcp = ask(&socks, target);
     tcp.write_all(b"!").unwrap();
-    common::place::eventually("the bridge's ticket is kept", || {
+    assert_eq!(told.recv().unwrap().unwrap(), 1);
+    eventually("the bridge's ticket is kept", || {
         std::fs::metadata(&state).is_ok_and(|file| file.len() > 0)
     });
+    let [old] = sessions(&socket)[..] else { panic!("{:?}", sessions(&socket)) };
     // Killed: it says nothing to anybody.
     drop(client);
     let (client, socks) = place.client();
+    let begun = now();
+    let first = Transfer::begin(&socks, web).assert_whole(&page, begun, &[&client, &bridge]);
+    say(&format!(
+        "a client that was killed, 40 ms: first octet {:.2} s after its next run was connected",
+        first.as_secs_f64()
+    ));
     // Ten minutes are what a bridge keeps a session for otherwise.
-    assert!(ended.recv_timeout(Duration::from_secs(60)).unwrap().is_err(), "it looks complete");
+    let end = told.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(end.is_err(), "a truncated transfer looks complete: {end:?}");
+    eventually("the bridge has the new session only", || {
+        sessions(&socket).len() == 1 && !sessions(&socket).contains(&old)
+    });
+    eventually("nothing of the old one is open", || {
+        status_of(&socket).pointer("/totals/streams_open").and_then(Value::as_u64) == Some(0)
+    });
     let log = bridge.stderr();
     assert!(log.contains("a client is gone"), "{log}");
-    let _tcp: TcpStream = ask(&socks, target);
     assert!(client.stop().success());
 }
 
-#[test]
-fn a_state_file_that_cannot_be_used_is_told_and_the_client_runs() {
-    let web = web_server(octets(1000));
-    let mut place = Place::new("rtt_ms = 40", &[web]);
-    let _overlay = place.overlay();
-    let _bridge = place.bridge();
-    let damaged = place.path("damaged");
-    std::fs::write(&damaged, vec![b'x'; 5000]).unwrap();
-    let nowhere = place.path("no such directory").join("state");
-    for (file, said) in
-        [(&damaged, "is damaged, or of another version"), (&nowhere, "cannot be used")]
-    {
-        place.set("SKYPEPROXY_STATE", file.to_str().unwrap());
-        let (client, socks) = place.client();
-        assert!(client.stderr().contains(said), "{}", client.stderr());
-        assert_eq!(curl(&["--socks5", &socks, &format!("http://{web}/")]).0, 0);
-        assert!(client.stop().success());
-    }
-}
-
-/// A target that reads and never ends by itself; how each connection ended.
-fn waiting_target() -> (SocketAddr, mpsc::Receiver<std::io::Result<usize>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        for mut tcp in listener.incoming().flatten() {
-            let tell = tell.clone();
-            thread::spawn(move || {
-                let _ = tell.send(tcp.read_to_end(&mut Vec::new()));
-            });
-        }
-    });
-    (addr, told)
+/// The numbers of a bridge's sessions that are not over.
+fn sessions(socket: &std::path::Path) -> Vec<u64> {
+    let status = status_of(socket);
+    let sessions = status.pointer("/sessions").and_then(Value::as_array).unwrap();
+    sessions.iter().map(|session| session["id"].as_u64().unwrap()).collect()
 }

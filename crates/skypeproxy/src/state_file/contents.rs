@@ -20,6 +20,7 @@ const PATH_KEPT: Duration = Duration::from_secs(6 * 3600);
 pub(super) struct Contents {
     tickets: BTreeMap<String, Kept>,
     paths: BTreeMap<String, (Duration, PathMemory)>,
+    is_ahead: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +51,7 @@ impl Contents {
                 let octets = BASE32_NOPAD.decode(value.as_bytes()).ok()?;
                 let ticket = Ticket::from_octets(octets.as_slice().try_into().ok()?);
                 let kept = Kept { until: time, ticket };
+                self.is_ahead |= kept.is_ahead(now);
                 if kept.is_valid(now) {
                     self.tickets.insert(name.to_owned(), kept);
                 }
@@ -64,6 +66,11 @@ impl Contents {
             _ => {}
         }
         Some(())
+    }
+
+    /// Whether a ticket was left out because no clock that was right then can be where this one is.
+    pub(super) const fn is_ahead(&self) -> bool {
+        self.is_ahead
     }
 
     pub(super) fn to_text(&self) -> String {
@@ -106,7 +113,11 @@ impl Contents {
 impl Kept {
     /// Its time is not over, nor so far ahead that the clock must have gone back since.
     fn is_valid(&self, now: Duration) -> bool {
-        now < self.until && self.until <= now.saturating_add(self.ticket.lifetime())
+        now < self.until && !self.is_ahead(now)
+    }
+
+    fn is_ahead(&self, now: Duration) -> bool {
+        self.until > now.saturating_add(self.ticket.lifetime())
     }
 }
 
@@ -151,6 +162,8 @@ mod tests {
         assert_eq!(Contents::parse(&text, NOW + 7 * HOUR).to_text(), "");
         let set_back = Contents::parse(&text, NOW - HOUR);
         assert_eq!((set_back.tickets.len(), set_back.paths.len()), (0, 1));
+        assert!(set_back.is_ahead(), "which is told");
+        assert!(!Contents::parse(&text, NOW + HOUR).is_ahead(), "what is old is not");
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! An overlay, a bridge and a client as processes that a test can kill and start again.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::{Running, keygen, overlay, overlay_of};
+use super::{Running, keygen, overlay, overlay_of, run};
+
+/// What client and bridge say when their overlay is gone, and when it is there again.
+pub(crate) const GONE: &str = "Skype is gone: waiting for it to come back";
+pub(crate) const BACK: &str = "Skype is back";
+
+/// What a client says whose session is over.
+pub(crate) const LOST: &str = "the connection to the bridge is lost";
 
 /// Where processes meet: sockets and keys in a directory of their own.
 pub(crate) struct Place {
@@ -97,6 +104,13 @@ impl Place {
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
+}
+
+/// What a client or a bridge answers to `status`.
+pub(crate) fn status_of(socket: &Path) -> serde_json::Value {
+    let output = run(&["status", "--json", "--socket", socket.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// How often a log says something.
