@@ -28,5 +28,12 @@ fn main() -> std::io::Result<()> {
         println!("{what:38} {client:>7}  {bridge:>7}");
         figures.push(json!({ "what": what, "client_octets": client, "bridge_octets": bridge }));
     }
+    for (what, rate) in
+        [("a session lost in a download, 3 KB/s", 3_000), ("the same, 1 MB/s", 1_000_000)]
+    {
+        let bridge = footprint::lost(live, rate);
+        println!("{what:38} {:>7}  {bridge:>7}", "");
+        figures.push(json!({ "what": what, "bridge_octets": bridge }));
+    }
     json_file::write(&Value::from(figures))
 }

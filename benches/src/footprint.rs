@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ap2ap_stream::Connection;
+use ap2ap_stream::{Connection, Output, PathEvent, PathId};
 use relay_sim::{LinkSpec, Pair, Throttle};
 
 use crate::{Load, Run};
@@ -30,6 +30,13 @@ pub fn idle(live: Live) -> (Octets, Octets) {
 #[must_use]
 pub fn busy(live: Live, rate: u64) -> Octets {
     of_connections(live, || connection(rate, None, 0))
+}
+
+/// What a bridge keeps of a session that has lost its only path a minute ago, in the middle of a download over a relay
+/// of this rate.
+#[must_use]
+pub fn lost(live: Live, rate: u64) -> usize {
+    of_connections(live, || lost_connection(rate)).1
 }
 
 fn of_connections(live: Live, make: impl Fn() -> (Connection, Connection)) -> Octets {
@@ -69,4 +76,37 @@ fn connection(rate: u64, octets: Option<u64>, streams: usize) -> (Connection, Co
     pair.run_until(start + time);
     let Pair { a: client, b: bridge, .. } = pair;
     (client.connection, bridge.into_connection().expect("it was accepted"))
+}
+
+/// As long as a bridge keeps a lost session unless it is told otherwise.
+const KEPT: Duration = Duration::from_mins(10);
+
+fn lost_connection(rate: u64) -> (Connection, Connection) {
+    let spec = LinkSpec {
+        throttle: Throttle::Shaper { rate, burst: 1_500 },
+        delay: Duration::from_millis(50),
+        ..LinkSpec::default()
+    };
+    let mut run = Run::new(spec, Load::Download);
+    run.answer_timeout += KEPT;
+    let start = run.pair().now();
+    let (client, bridge) = run.ours(start);
+    let (up, down) = (run.up.build(2, start), run.down.build(3, start));
+    let mut pair = Pair::new(start, client, bridge, up, down);
+    pair.run_until(start + Duration::from_secs(20));
+    let now = pair.now();
+    let Pair { a: client, b: bridge, .. } = pair;
+    let mut bridge = bridge.into_connection().expect("it was accepted");
+    bridge.handle_path(now, PathId(0), PathEvent::Removed);
+    let (mut buf, until) = ([0; 2_048], now + Duration::from_mins(1));
+    let mut next = now;
+    loop {
+        match bridge.poll_output(next, &mut buf) {
+            Output::Wait(Some(at)) if at <= until => next = at.max(next),
+            Output::Wait(_) => break,
+            Output::Transmit { .. } | Output::Event(_) => {}
+        }
+    }
+    assert!(!bridge.is_closed(), "it is not kept");
+    (client.connection, bridge)
 }
