@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::json;
 
-use crate::client::{Client, Over};
+use crate::client::Client;
 use crate::fetch::{fetch, leak};
 use crate::network::{BRIDGE_PORT, Network};
 use crate::relay::{Octets, Plan};
@@ -31,16 +31,13 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) link: crate::LinkArgs,
     #[command(flatten)]
-    relays: crate::RelaysArgs,
+    way: crate::WayArgs,
     /// What is fetched, in octets.
     #[arg(long, value_name = "BYTES", default_value_t = 1_000_000)]
     size: u64,
     /// How often, each time with a client, a relay and a bridge that know nothing yet.
     #[arg(long, value_name = "N", default_value_t = 1)]
     runs: u32,
-    /// What the client goes over.
-    #[arg(long, value_enum, default_value = "skypeproxy")]
-    over: Over,
     /// A run in which bootstrap and fetch together take longer has failed, in seconds.
     #[arg(long, value_name = "S")]
     at_most: Option<u32>,
@@ -75,7 +72,7 @@ impl Run {
 
 /// Runs all and says what came of each.
 pub(crate) fn run(args: &CheckArgs) -> Result<bool> {
-    let plan = args.link.plan(args.relays.relays)?;
+    let plan = args.link.plan(args.way.relays()?)?;
     let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     let begun = clock::now();
@@ -108,7 +105,7 @@ fn one(
     web: SocketAddr,
     dir: &Path,
 ) -> Result<Run> {
-    let mut client = Client::start(network, args.over, plan, dir).context("no bootstrap")?;
+    let mut client = Client::start(network, args.way.over, plan, dir).context("no bootstrap")?;
     let bootstrap = client.octets()?;
     let fetched = fetch(&client.place(), dir, web, args.size).context("no fetch")?;
     let after = client.octets()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::clock;
 use crate::island::{LEAK, READY};
@@ -58,7 +58,6 @@ impl Client {
         let (link, sockets) = match over {
             Over::Skypeproxy => (None, None),
             Over::Tcp => {
-                ensure!(plan.relays.is_none(), "plain TCP has one way only: leave --relays out");
                 let [islands, cores] = &sockets;
                 let link = TcpLink::open(&plan.link.spec(), cores, islands)?;
                 (Some(link), Some(&sockets))

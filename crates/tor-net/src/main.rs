@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as ClapArgs, Parser, Subcommand};
+use client::Over;
 use namespaces::Entered;
 use skype_emu::LinkConfig;
 
@@ -77,13 +78,24 @@ struct LinkArgs {
     words: Vec<String>,
 }
 
-/// How many relays there are. A type of its own, for `many` is told several numbers.
+/// What a client goes over; `many` has its own word for that.
 #[derive(Debug, ClapArgs)]
-struct RelaysArgs {
+struct WayArgs {
+    /// What the client goes over.
+    #[arg(long, value_enum, default_value = "skypeproxy")]
+    over: Over,
     /// So many relays, each of the rate and the round trip, and as many paths of the client, each
     /// over a relay of its own [default: one line between the two, without relays].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(RELAYS))]
     relays: Option<u8>,
+}
+
+impl WayArgs {
+    fn relays(&self) -> Result<Option<u8>> {
+        let is_possible = self.over == Over::Skypeproxy || self.relays.is_none();
+        ensure!(is_possible, "plain TCP has one way only: leave --relays out");
+        Ok(self.relays)
+    }
 }
 
 /// A session has no more paths at once.
@@ -150,5 +162,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn relays_are_refused_where_there_are_none() {
+        for (over, relays, is_refused) in [
+            (Over::Skypeproxy, Some(8), false),
+            (Over::Tcp, None, false),
+            (Over::Tcp, Some(2), true),
+        ] {
+            assert_eq!(WayArgs { over, relays }.relays().is_err(), is_refused, "{over:?}");
+        }
     }
 }

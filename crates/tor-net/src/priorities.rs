@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use serde_json::json;
 
-use crate::client::{Client, Over};
+use crate::client::Client;
 use crate::fetch::Fetch;
 use crate::network::Network;
 use crate::{clock, namespaces, stop, web};
@@ -32,10 +32,7 @@ pub(crate) struct PrioritiesArgs {
     #[command(flatten)]
     link: crate::LinkArgs,
     #[command(flatten)]
-    relays: crate::RelaysArgs,
-    /// What the client goes over.
-    #[arg(long, value_enum, default_value = "skypeproxy")]
-    over: Over,
+    way: crate::WayArgs,
     /// For how long requests are made, in seconds.
     #[arg(long, value_name = "S", default_value_t = 120,
           value_parser = clap::value_parser!(u64).range(10..=7200))]
@@ -50,12 +47,12 @@ pub(crate) struct PrioritiesArgs {
 
 /// Measures and tells.
 pub(crate) fn run(args: &PrioritiesArgs) -> Result<()> {
-    let plan = args.link.plan(args.relays.relays)?;
+    let plan = args.link.plan(args.way.relays()?)?;
     let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     let torrc: String = args.torrc.iter().map(|line| format!("{line}\n")).collect();
     let network = Network::start_with(&dir, &torrc).context("no network of tors")?;
-    let client = Client::start(&network, args.over, &plan, &dir.join("client1"))?;
+    let client = Client::start(&network, args.way.over, &plan, &dir.join("client1"))?;
     let place = client.place();
 
     let padding = "x".repeat(REQUEST.saturating_sub(CURL_SENDS));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::client::{Client, Over};
+use crate::client::Client;
 use crate::network::Network;
 use crate::{clock, namespaces, stop, web};
 
@@ -21,10 +21,7 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     link: crate::LinkArgs,
     #[command(flatten)]
-    relays: crate::RelaysArgs,
-    /// What the client goes over.
-    #[arg(long, value_enum, default_value = "skypeproxy")]
-    over: Over,
+    way: crate::WayArgs,
     /// Run this on the client's island, then stop [default: a shell, if there is a terminal].
     #[arg(last = true)]
     command: Vec<OsString>,
@@ -32,13 +29,13 @@ pub(crate) struct UpArgs {
 
 /// Starts everything, then runs the command, or a shell, or waits for a signal.
 pub(crate) fn run(args: &UpArgs) -> Result<ExitCode> {
-    let plan = args.link.plan(args.relays.relays)?;
+    let plan = args.link.plan(args.way.relays()?)?;
     let dir = namespaces::furnish(&args.link.tcp)?;
     let web = web::serve()?;
     eprintln!("starting three authorities, a relay and a bridge");
     let network = Network::start(&dir).context("no network of tors")?;
     eprintln!("starting a client on its island");
-    let mut client = Client::start(&network, args.over, &plan, &dir.join("client1"))?;
+    let mut client = Client::start(&network, args.way.over, &plan, &dir.join("client1"))?;
     eprintln!("tor has bootstrapped in {:.1} s; logs are in {}", client.bootstrap_s, dir.display());
     eprintln!("  curl --socks5-hostname 127.0.0.1:9050 -o /dev/null http://{web}/1000000");
     let code = match command(args) {
