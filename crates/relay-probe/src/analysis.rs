@@ -22,7 +22,10 @@ const STRETCH_MIN: f64 = 1.15;
 const WAIT_MIN: f64 = 0.03;
 
 /// Times of a probe at the rate of the path that a gap must last to be a pause.
-const PAUSE_PROBES: f64 = 5.0;
+const PAUSE_PROBES: f64 = 4.0;
+
+/// The same, in probes as they were sent, of a train that was faster than the path by a known factor.
+const PAUSE_SENT: f64 = 5.0;
 
 /// The shortest pause, in seconds: processes are held up for less.
 const PAUSE_MIN: f64 = 0.12;
@@ -31,7 +34,7 @@ const PAUSE_MIN: f64 = 0.12;
 const PAUSES_MIN: usize = 2;
 
 /// Two halves of the tail whose rates differ by no more than this are one slope.
-const STEADY: f64 = 0.1;
+const STEADY: f64 = 0.06;
 
 /// So many probes more or less are where the train was cut.
 const PROBES_UNSTEADY: f64 = 1.0;
@@ -61,7 +64,7 @@ pub(crate) fn shape(record: &Record) -> Option<Shape> {
     let (first, last) = (arrivals.first()?, arrivals.last()?);
     let sending = record.train.interval.as_secs_f64() * f64::from(record.train.count);
     let is_cut = record.delivered() < DELIVERED_MIN;
-    let wait = waits(arrivals);
+    let wait = waits(arrivals, 50);
     if !is_cut && last.at - first.at < sending * STRETCH_MIN + WAIT_MIN {
         let rate = record.train.rate() * record.delivered();
         return Some(Shape {
@@ -73,7 +76,9 @@ pub(crate) fn shape(record: &Record) -> Option<Shape> {
         });
     }
     let mean = count(arrivals.len()) * record.octets() / sending.max(last.at - first.at);
-    let waits_long = wait > WAIT_MIN + 3.0 * record.octets() / mean.max(1.0);
+    let long = WAIT_MIN + 3.0 * record.octets() / mean.max(1.0);
+    // What was late by chance, or by a busy machine, is not most of what a policer let through.
+    let waits_long = wait > long && (!is_cut || waits(arrivals, 2) > long / 2.0);
     let tail = if waits_long { slope(record)? } else { passed(record) };
     if let Some(stairs) = stairs(record, tail.rate) {
         let kind = if waits_long { Kind::PausingReader } else { Kind::WindowPolicer };
@@ -104,11 +109,11 @@ pub(crate) fn burst(record: &Record, rate: f64) -> Option<f64> {
 }
 
 /// How long the longest-waiting probes waited, in seconds: longer than the shortest of the train, and all
-/// but one in fifty no longer.
-fn waits(arrivals: &[Arrival]) -> f64 {
+/// but one in `part` no longer.
+fn waits(arrivals: &[Arrival], part: usize) -> f64 {
     let mut delays: Vec<f64> = arrivals.iter().map(|arrival| arrival.at - arrival.sent).collect();
     delays.sort_by(f64::total_cmp);
-    let long = delays.get(delays.len() - 1 - delays.len() / 50);
+    let long = delays.get(delays.len() - 1 - delays.len() / part.max(2));
     long.zip(delays.first()).map_or(0.0, |(long, short)| long - short)
 }
 
@@ -158,6 +163,64 @@ fn passed(record: &Record) -> Slope {
 struct Stairs {
     rate: f64,
     window: f64,
+}
+
+/// Arrivals without a pause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub(crate) probes: usize,
+    /// When the first of them came, on the receiver's clock.
+    pub(crate) at: f64,
+}
+
+/// The arrivals of a train as runs with pauses between; of a train that was faster than the path.
+pub(crate) fn runs(record: &Record) -> Vec<Run> {
+    let (arrivals, pause) = (record.arrivals(), run_pause(record));
+    let is_run = |one: &Arrival, other: &Arrival| other.at - one.at <= pause;
+    let run = |run: &[Arrival]| Some(Run { probes: run.len(), at: run.first()?.at });
+    arrivals.chunk_by(is_run).filter_map(run).collect()
+}
+
+/// When the first probe of a train left or would have, on the sender's clock.
+pub(crate) fn began(record: &Record) -> Option<f64> {
+    let interval = record.train.interval.as_secs_f64();
+    let began = |arrival: &Arrival| arrival.sent - f64::from(arrival.number) * interval;
+    record.arrivals().iter().map(began).min_by(f64::total_cmp)
+}
+
+/// When the windows began in which the second and the last run came, on the sender's clock as what does not
+/// wait has it.
+pub(crate) fn turns(record: &Record) -> Option<[f64; 2]> {
+    let runs = runs(record);
+    let (second, last) = (runs.get(1)?, runs.last()?);
+    let delays = record.arrivals().iter().map(|arrival| arrival.at - arrival.sent);
+    let delay = delays.min_by(f64::total_cmp)?;
+    Some([second.at - delay, last.at - delay])
+}
+
+/// When the last window of a train began.
+pub(crate) fn turn(record: &Record) -> Option<f64> {
+    turns(record).map(|[_, last]| last)
+}
+
+/// Whether the last probes of a train did not come for as long as a pause takes.
+pub(crate) fn ends_early(record: &Record) -> bool {
+    let Some(last) = record.arrivals().iter().map(|arrival| arrival.number).max() else {
+        return true;
+    };
+    let missing = f64::from(record.train.count.saturating_sub(last.saturating_add(1)));
+    missing * record.train.interval.as_secs_f64() > run_pause(record)
+}
+
+/// Whether the last arrival so far is the first of a run, and not of the train's first.
+pub(crate) fn is_after_pause(record: &Record) -> bool {
+    let pause = run_pause(record);
+    let last = record.arrivals().last_chunk();
+    last.is_some_and(|[one, other]| other.at - one.at > pause)
+}
+
+fn run_pause(record: &Record) -> f64 {
+    PAUSE_MIN.max(PAUSE_SENT * record.train.interval.as_secs_f64())
 }
 
 /// Stairs, if the arrivals pause again and again.

@@ -11,10 +11,13 @@ const NEW: usize = 3;
 const USUAL: usize = 12;
 
 /// Fewer say nothing yet.
-const USUAL_MIN: usize = 4;
+const USUAL_MIN: usize = 8;
 
 /// A smaller step is not told, in seconds: busy machines and Skype's own timers make as much.
 const STEP_MIN: f64 = 0.008;
+
+/// Nor one that is smaller than this share of what the usual delays differ by.
+const STEP_SHARE: f64 = 0.5;
 
 /// The delays of late, as differences of two clocks: their origin means nothing.
 #[derive(Debug, Default)]
@@ -39,7 +42,8 @@ impl Delays {
             return None;
         }
         let (usual, new) = (range(&self.usual)?, range(&self.new)?);
-        if new.0 <= usual.1 + STEP_MIN && new.1 >= usual.0 - STEP_MIN {
+        let step_min = STEP_MIN.max((usual.1 - usual.0) * STEP_SHARE);
+        if new.0 <= usual.1 + step_min && new.1 >= usual.0 - step_min {
             return None;
         }
         let step = mean(&self.new) - mean(&self.usual);

@@ -3,6 +3,7 @@
 
 mod analysis;
 mod change;
+mod check;
 mod estimate;
 mod num;
 mod prober;

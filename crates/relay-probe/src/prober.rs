@@ -8,14 +8,19 @@
 //!               └────────────────────────────────┘
 //! ```
 
+mod watch;
+
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::analysis::{self, Shape};
 use crate::change::Delays;
-use crate::estimate::{Change, Estimate, Kind};
+use crate::check::{self, differs};
+use crate::estimate::{Estimate, Kind};
 use crate::num::{duration, whole};
 use crate::record::{Arrival, Record};
 use crate::train::Train;
+use watch::QUIET_CHECK;
 
 /// Where the ramp begins, in octets a second: twice the slowest relay.
 const RATE_FIRST: f64 = 1_000.0;
@@ -32,6 +37,9 @@ const TRAIN_RATE_MAX: f64 = 2.0 * RATE_LAST;
 /// How long a train of the ramp takes, and how long one that measures: five windows of a second.
 const RAMP: f64 = 1.0;
 const LEVEL: f64 = 5.0;
+
+/// The longest train that measures, in seconds: deep buckets are empty only after a while.
+const LEVEL_MAX: f64 = 15.0;
 
 /// No train takes longer to send, in seconds: a bucket of [`REST_MAX`] is emptied in thirty.
 const TRAIN_LENGTH_MAX: f64 = 60.0;
@@ -55,39 +63,14 @@ const PROBES_PER_SECOND: f64 = 32.0;
 /// When nothing came for so long after a train, the rest is lost; a pausing reader pauses for a second.
 const QUIET: Duration = Duration::from_millis(2_500);
 
-/// The same once it is known that nothing pauses.
-const QUIET_KNOWN: Duration = Duration::from_millis(700);
-
 /// The longest rest for a bucket to be full again, in seconds.
 const REST_MAX: f64 = 40.0;
 
-/// The share of the rate that sparse probes take, and the time from one to the next, in seconds.
-const SPARSE_SHARE: f64 = 0.1;
-const SPARSE_INTERVAL: (f64, f64) = (0.2, 1.2);
+/// How long it takes at the path's rate what is sent beyond a full bucket, in seconds.
+const BEYOND_BUCKET: f64 = 0.4;
 
-/// How long there are sparse probes before the rate is checked, in seconds.
-const SPARSE: f64 = 1.5;
-
-/// How long it takes at the path's rate what a check sends when the bucket is empty, in seconds.
-const CHECK: f64 = 0.4;
-
-/// The same of a policer, where what passes is to be counted.
-const POLICER_CHECK: f64 = 1.5;
-
-/// A check has at least so many probes.
-const CHECK_PROBES_MIN: f64 = 16.0;
-
-/// Filling a bucket of more seconds of the rate than this, again and again, would be a transfer and no check.
-const CHECKED_BUCKET_MAX: f64 = 0.6;
-
-/// A rate that differs by more than this share is another relay's.
-const RATE_STEP: f64 = 0.3;
-
-/// Two signs of one change come in so many seconds.
-const ONE_CHANGE: f64 = 6.0;
-
-/// Changes that are kept: one each ten seconds of three hours.
-const CHANGES_MAX: usize = 1_080;
+/// A train has at least so many probes, but for sparse ones.
+const PROBES_MIN: f64 = 16.0;
 
 /// How long the probes of this path may be, in octets of the carrier's datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,12 +92,31 @@ pub enum Step {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    Ramp { rate: f64 },
-    Level { rate: f64, tries: u32 },
-    Rest { until: Instant, tries: u32 },
-    Burst { tries: u32 },
+    Ramp {
+        rate: f64,
+    },
+    Level {
+        rate: f64,
+        tries: u32,
+        seconds: f64,
+    },
+    Rest {
+        until: Instant,
+        tries: u32,
+    },
+    Burst {
+        tries: u32,
+    },
     Sparse,
+    /// Until a window begins.
+    Align {
+        until: Instant,
+    },
     Check,
+    /// Until a reader has read what a long check left of its allowance.
+    Recover {
+        until: Instant,
+    },
 }
 
 /// Measures one direction: says which trains are to be sent, and is told what arrived.
@@ -128,10 +130,22 @@ pub struct Prober {
     /// What a bucket held at least, octets above the rate, of the trains so far.
     held: Vec<Record>,
     delays: Delays,
-    /// The sparse train before this one: its last probe may be on its way still.
-    late: Option<Record>,
+    /// Sparse trains that are over, the oldest first: some probes may be on their way still.
+    late: VecDeque<Current>,
     sparse_sent: f64,
     sparse_arrived: f64,
+    /// How long sparse probes took of late from when they were due to when this end heard of them.
+    lag: Duration,
+    /// When the bucket was seen to be empty.
+    drained_at: Option<Instant>,
+    /// What one check of a noisy path said: no proof yet.
+    doubt: Option<f64>,
+    /// When a window of the throttle began, and how far the clock of who sends is ahead of the time since
+    /// `began`, in seconds.
+    turn: Option<f64>,
+    sent_ahead: Option<f64>,
+    /// No check has confirmed the rate that the last change led to.
+    is_unsettled: bool,
     is_known: bool,
     found: Estimate,
 }
@@ -139,9 +153,18 @@ pub struct Prober {
 #[derive(Debug)]
 struct Current {
     record: Record,
+    began: Instant,
     /// When the train is sent.
     sent_by: Instant,
     heard_at: Instant,
+}
+
+impl Current {
+    /// How long after it was due a probe of this train is heard of.
+    fn lag(&self, now: Instant, arrival: Arrival) -> Duration {
+        let due = self.began + self.record.train.interval.saturating_mul(arrival.number);
+        now.saturating_duration_since(due).min(QUIET)
+    }
 }
 
 impl Prober {
@@ -156,9 +179,15 @@ impl Prober {
             next_id: 0,
             held: Vec::new(),
             delays: Delays::default(),
-            late: None,
+            late: VecDeque::new(),
             sparse_sent: 0.0,
             sparse_arrived: 0.0,
+            lag: Duration::ZERO,
+            drained_at: None,
+            doubt: None,
+            turn: None,
+            sent_ahead: None,
+            is_unsettled: false,
             is_known: false,
             found: Estimate::default(),
         }
@@ -169,31 +198,35 @@ impl Prober {
         if let Some(current) = &self.current {
             let until = self.over_at(current);
             let is_sparse = self.phase == Phase::Sparse;
-            if now < until && (is_sparse || !current.record.is_whole()) {
+            if now < until && (is_sparse || !self.is_all_told(&current.record)) {
                 return Step::Wait(until);
             }
         }
         if let Some(current) = self.current.take() {
-            self.finish(now, current.record);
+            self.finish(now, current);
         }
-        if let Phase::Rest { until, tries } = self.phase {
+        if let Some((until, next)) = self.idle() {
             if now < until {
                 return Step::Wait(until);
             }
-            self.phase = self.rested(tries);
+            self.phase = next;
         }
-        let train = self.next_train();
+        let train = self.next_train(now);
         self.next_id = self.next_id.wrapping_add(1);
         self.found.cost = self.found.cost.saturating_add(train.cost());
         let sent_by = now + train.length();
-        self.current = Some(Current { record: Record::new(train), sent_by, heard_at: now });
+        self.current =
+            Some(Current { record: Record::new(train), began: now, sent_by, heard_at: now });
         Step::Send(train)
     }
 
     /// A probe arrived, of which this end hears at `now`.
     pub fn on_arrival(&mut self, now: Instant, arrival: Arrival) {
-        if self.late.as_mut().is_some_and(|late| late.take(arrival)) {
-            self.on_sparse(now, arrival);
+        if let Some(late) = self.late.iter_mut().find(|late| late.record.is_of(arrival)) {
+            if late.record.take(arrival) {
+                let lag = late.lag(now, arrival);
+                self.on_sparse(now, arrival, lag);
+            }
             return;
         }
         let Some(current) = &mut self.current else { return };
@@ -201,24 +234,17 @@ impl Prober {
             return;
         }
         current.heard_at = now;
+        let lag = current.lag(now, arrival);
         if self.phase == Phase::Sparse {
-            self.on_sparse(now, arrival);
+            self.on_sparse(now, arrival, lag);
         }
-    }
-
-    fn on_sparse(&mut self, now: Instant, arrival: Arrival) {
-        self.sparse_arrived += 1.0;
-        let Some(step) = self.delays.take(arrival.at - arrival.sent) else { return };
-        self.note_change(now, Some(step), None);
-        if self.phase != Phase::Sparse {
-            // What goes on finds out the new relay's rate.
-            return;
+        if self.phase == Phase::Check {
+            // The first probe finds a window with room.
+            if arrival.number == 0 && self.found.window.is_some() {
+                self.on_delay(now, arrival);
+            }
+            self.on_check(now);
         }
-        if let Some(current) = self.current.take() {
-            self.sparse_sent += f64::from(arrival.number) + 1.0;
-            self.late = Some(current.record);
-        }
-        self.phase = self.look_again();
     }
 
     /// Whether throttle, rate and burst are known; from then on changes are watched for.
@@ -239,51 +265,57 @@ impl Prober {
         if self.phase == Phase::Sparse {
             return current.sent_by;
         }
-        let quiet = if self.phase == Phase::Check { QUIET_KNOWN } else { QUIET };
-        current.sent_by.max(current.heard_at) + quiet
+        let quiet = match (self.phase, self.found.kind) {
+            (Phase::Check, kind) if kind != Kind::PausingReader => {
+                QUIET.min(self.lag + self.lag / 4 + QUIET_CHECK)
+            }
+            _ => QUIET,
+        };
+        let has_queue = !matches!(self.found.kind, Kind::Policer | Kind::WindowPolicer);
+        let last = if self.phase == Phase::Check && !has_queue {
+            current.sent_by
+        } else {
+            current.sent_by.max(current.heard_at)
+        };
+        last + quiet
     }
 
     fn rate(&self) -> f64 {
         self.found.rate.unwrap_or(RATE_FIRST)
     }
 
-    fn next_train(&self) -> Train {
+    fn next_train(&self, now: Instant) -> Train {
         match self.phase {
             Phase::Ramp { rate } => self.train(rate, rate * RAMP, rate / OVERLOAD),
-            Phase::Level { rate, .. } => self.train(rate, rate * LEVEL, rate / OVERLOAD),
+            Phase::Level { rate, seconds, .. } => self.train(rate, rate * seconds, rate / OVERLOAD),
             Phase::Rest { .. } | Phase::Burst { .. } => {
                 let flood = self.rate() * BURST_OVERLOAD;
-                self.train(flood, self.bucket() * 3.0 + self.rate() * CHECK, self.rate())
+                self.train(flood, self.bucket() * 3.0 + self.rate() * BEYOND_BUCKET, self.rate())
             }
-            Phase::Sparse => self.sparse(),
-            Phase::Check if self.found.kind == Kind::Policer => {
-                let octets = self.bucket() * 3.0 + self.rate() * POLICER_CHECK;
-                self.train(self.rate() * OVERLOAD, octets, self.rate())
-            }
-            Phase::Check => {
-                let octets = self.bucket() * 2.0 + self.rate() * CHECK;
-                self.train(self.rate() * BURST_OVERLOAD, octets, self.rate())
+            Phase::Sparse | Phase::Recover { .. } => self.sparse(),
+            Phase::Align { .. } | Phase::Check => {
+                let known = self.known_at(now);
+                let (rate, octets) = check::plan(known, self.probe_size(known.rate));
+                self.train(rate, octets, known.rate)
             }
         }
     }
 
+    /// The length of probes for a path of this rate.
+    fn probe_size(&self, path_rate: f64) -> f64 {
+        let (min, max) = (f64::from(self.sizes.min), f64::from(self.sizes.max));
+        (path_rate.max(1.0) / PROBES_PER_SECOND).clamp(min, max)
+    }
+
     /// A train at `rate` of so many octets, with probes for a path of another rate.
     fn train(&self, rate: f64, octets: f64, path_rate: f64) -> Train {
-        let (min, max) = (f64::from(self.sizes.min), f64::from(self.sizes.max));
         // What was told may be nonsense, of which no rate follows.
         let rate = if rate.is_nan() { TRAIN_RATE_MIN } else { rate };
         let rate = rate.clamp(TRAIN_RATE_MIN, TRAIN_RATE_MAX);
-        let (path_rate, octets) = (path_rate.max(1.0), octets.min(rate * TRAIN_LENGTH_MAX));
-        let size = (path_rate / PROBES_PER_SECOND).clamp(min, max);
-        let count = (octets.min(TRAIN_OCTETS_MAX) / size).max(CHECK_PROBES_MIN);
+        let octets = octets.min(rate * TRAIN_LENGTH_MAX).min(TRAIN_OCTETS_MAX);
+        let size = self.probe_size(path_rate);
+        let count = (octets / size).max(PROBES_MIN);
         self.of(size, size / rate, count)
-    }
-
-    fn sparse(&self) -> Train {
-        let size = f64::from(self.sizes.min);
-        let (least, most) = SPARSE_INTERVAL;
-        let interval = (size / (self.rate() * SPARSE_SHARE)).clamp(least, most);
-        self.of(size, interval, (SPARSE / interval).max(2.0))
     }
 
     fn of(&self, size: f64, interval: f64, count: f64) -> Train {
@@ -300,35 +332,58 @@ impl Prober {
         })
     }
 
+    /// Until when nothing is sent, and what is next.
+    fn idle(&self) -> Option<(Instant, Phase)> {
+        match self.phase {
+            Phase::Rest { until, tries } => Some((until, self.rested(tries))),
+            Phase::Align { until } => Some((until, Phase::Check)),
+            Phase::Recover { until } => Some((until, Phase::Sparse)),
+            Phase::Ramp { .. }
+            | Phase::Level { .. }
+            | Phase::Burst { .. }
+            | Phase::Sparse
+            | Phase::Check => None,
+        }
+    }
+
     /// Learns from a train that is over, and goes on to the next phase.
-    fn finish(&mut self, now: Instant, record: Record) {
-        let shape = analysis::shape(&record);
+    fn finish(&mut self, now: Instant, current: Current) {
+        if let Some(sent) = analysis::began(&current.record) {
+            let began = current.began.saturating_duration_since(self.began);
+            self.sent_ahead = Some(sent - began.as_secs_f64());
+        }
+        let heard_at = current.heard_at;
+        let record = &current.record;
         self.phase = match self.phase {
-            Phase::Ramp { rate } => self.ramped(rate, shape, record),
-            Phase::Level { rate, tries } => self.levelled(now, (rate, tries), shape, record),
-            Phase::Rest { .. } => self.phase,
-            Phase::Burst { tries } => self.burst(now, tries, &record),
-            Phase::Sparse => {
-                self.sparse_sent += f64::from(record.train.count);
-                self.late = Some(record);
-                if self.is_checked() { Phase::Check } else { Phase::Sparse }
+            Phase::Ramp { rate } => self.ramped(rate, current.record),
+            Phase::Level { rate, tries, seconds } => {
+                self.levelled(now, (rate, tries, seconds), current.record)
             }
-            Phase::Check => self.checked(now, shape),
+            Phase::Rest { .. } | Phase::Align { .. } | Phase::Recover { .. } => self.phase,
+            Phase::Burst { tries } => {
+                self.drained_at = Some(heard_at);
+                self.burst(now, tries, record)
+            }
+            Phase::Sparse => {
+                self.sparse_is_over(now, current);
+                if self.is_checked() { self.align(now) } else { Phase::Sparse }
+            }
+            Phase::Check => self.check_is_over(now, &current),
         };
     }
 
-    fn ramped(&mut self, rate: f64, shape: Option<Shape>, record: Record) -> Phase {
-        match shape {
+    fn ramped(&mut self, rate: f64, record: Record) -> Phase {
+        match analysis::shape(&record) {
             Some(shape) if shape.kind == Kind::Unthrottled && rate < RATE_LAST => {
                 Phase::Ramp { rate: rate * 2.0 }
             }
             Some(shape) if shape.kind == Kind::Unthrottled => self.unthrottled(rate),
             Some(shape) => {
                 self.held.push(record);
-                Phase::Level { rate: shape.rate * OVERLOAD, tries: 0 }
+                level(shape.rate * OVERLOAD, 0)
             }
             // Next to nothing came: slower, for the next window or the next bucketful.
-            None => Phase::Level { rate: slower(rate, &record), tries: 0 },
+            None => level(slower(rate, &record), 0),
         }
     }
 
@@ -341,18 +396,22 @@ impl Prober {
     fn levelled(
         &mut self,
         now: Instant,
-        (rate, tries): (f64, u32),
-        shape: Option<Shape>,
+        (rate, tries, seconds): (f64, u32, f64),
         record: Record,
     ) -> Phase {
-        let again = |rate: f64| Phase::Level { rate: rate.max(RATE_FIRST / 2.0), tries: tries + 1 };
-        let Some(shape) = shape else { return again(slower(rate, &record)) };
+        let again = |rate: f64| level(rate.max(RATE_FIRST / 2.0), tries + 1);
+        let Some(shape) = analysis::shape(&record) else { return again(slower(rate, &record)) };
         if shape.kind == Kind::Unthrottled {
             return if rate < RATE_LAST { again(rate * 2.0) } else { self.unthrottled(rate) };
         }
+        self.turn = analysis::turn(&record);
         self.held.push(record);
-        let is_rough = rate > shape.rate * OVERLOAD_MAX || !shape.is_steady;
-        if is_rough && tries < TRIES_MAX {
+        if tries < TRIES_MAX && !shape.is_steady {
+            // A bucket was not empty for long enough.
+            let (rate, seconds) = (shape.rate * OVERLOAD, (seconds * 1.5).min(LEVEL_MAX));
+            return Phase::Level { rate, tries: tries + 1, seconds };
+        }
+        if tries < TRIES_MAX && rate > shape.rate * OVERLOAD_MAX {
             return again(shape.rate * OVERLOAD);
         }
         self.accept(now, shape)
@@ -371,6 +430,10 @@ impl Prober {
         self.found.window = shape.window;
         self.found.queue = shape.queue.or(self.found.queue);
         self.found.burst = None;
+        if shape.window.is_some() {
+            self.known();
+        }
+        self.settle();
         self.rest(now, 0)
     }
 
@@ -380,12 +443,8 @@ impl Prober {
     }
 
     /// A bucket is full and no reader pauses any more.
-    fn rested(&mut self, tries: u32) -> Phase {
-        if self.found.window.is_none() {
-            return Phase::Burst { tries };
-        }
-        self.known();
-        Phase::Sparse
+    const fn rested(&self, tries: u32) -> Phase {
+        if self.found.window.is_none() { Phase::Burst { tries } } else { Phase::Sparse }
     }
 
     fn burst(&mut self, now: Instant, tries: u32, record: &Record) -> Phase {
@@ -404,57 +463,14 @@ impl Prober {
         self.is_known = true;
         self.held.clear();
     }
+}
 
-    /// Whether the rate can be checked again and again at little cost.
-    fn is_checked(&self) -> bool {
-        let has_bucket = matches!(self.found.kind, Kind::Shaper | Kind::Policer);
-        has_bucket && self.bucket() <= self.rate() * CHECKED_BUCKET_MAX
-    }
-
-    fn checked(&mut self, now: Instant, shape: Option<Shape>) -> Phase {
-        let Some(shape) = shape else { return Phase::Sparse };
-        let before = self.rate();
-        if shape.kind == Kind::Unthrottled {
-            self.note_change(now, None, Some((before, shape.rate)));
-            return Phase::Ramp { rate: shape.rate * 2.0 };
-        }
-        if shape.window.is_none() && differs(before, shape.rate) {
-            self.note_change(now, None, Some((before, shape.rate)));
-            self.found.rate = Some(shape.rate);
-        }
-        Phase::Sparse
-    }
-
-    /// Where to go when the relay is another.
-    fn look_again(&self) -> Phase {
-        if self.is_checked() {
-            return Phase::Check;
-        }
-        Phase::Level { rate: self.rate() * OVERLOAD, tries: 0 }
-    }
-
-    /// Notes a change; two signs of one make one.
-    fn note_change(&mut self, now: Instant, delay_step: Option<f64>, rate: Option<(f64, f64)>) {
-        let seen_at = now.saturating_duration_since(self.began).as_secs_f64();
-        if let Some(last) = self.found.changes.last_mut()
-            && seen_at - last.seen_at < ONE_CHANGE
-            && (last.rate.is_none() || rate.is_none())
-        {
-            last.delay_step = last.delay_step.or(delay_step);
-            last.rate = last.rate.or(rate);
-            return;
-        }
-        if self.found.changes.len() < CHANGES_MAX {
-            self.found.changes.push(Change { seen_at, delay_step, rate });
-        }
-    }
+/// A train that measures.
+const fn level(rate: f64, tries: u32) -> Phase {
+    Phase::Level { rate, tries, seconds: LEVEL }
 }
 
 /// Twice as fast as what arrived of a train at `rate`, but a quarter at least: too little may arrive to tell.
 fn slower(rate: f64, record: &Record) -> f64 {
     rate * (record.delivered() * OVERLOAD).clamp(0.25, 1.0)
-}
-
-fn differs(before: f64, after: f64) -> bool {
-    (after / before.max(1.0) - 1.0).abs() > RATE_STEP
 }

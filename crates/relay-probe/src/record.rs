@@ -33,6 +33,10 @@ impl Record {
         Self { train, arrivals: Vec::new(), seen: BTreeSet::new() }
     }
 
+    pub(crate) const fn is_of(&self, arrival: Arrival) -> bool {
+        arrival.train == self.train.id
+    }
+
     /// Takes an arrival of this train, and of it once.
     pub(crate) fn take(&mut self, arrival: Arrival) -> bool {
         let is_ours = arrival.train == self.train.id && arrival.number < self.train.count;
@@ -52,6 +56,11 @@ impl Record {
 
     pub(crate) fn is_whole(&self) -> bool {
         self.arrivals.len() >= usize::try_from(self.train.count).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the last probe of the train came.
+    pub(crate) fn has_last(&self) -> bool {
+        self.seen.contains(&self.train.count.saturating_sub(1))
     }
 
     /// The share of the probes that arrived.

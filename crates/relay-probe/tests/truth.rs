@@ -14,12 +14,30 @@ use relay_probe::{Arrival, Estimate, Kind, Prober, Sender, Sizes, Step};
 use relay_sim::{Link, LinkPlan, LinkSpec, Loss, Throttle};
 
 const SEEDS: u64 = 20;
+
+/// Of the tests of many throttles, rates and factors each, which take minutes with all twenty.
+const STEP_SEEDS: u64 = 3;
+
+/// What is asked of a rate.
+const RATE_OFF_MAX: f64 = 0.1;
+
 const RATES: [u64; 6] = [500, 3_000, 16_000, 64_000, 256_000, 1_000_000];
 const SIZES: Sizes = Sizes { min: 32, max: 1_000 };
 
-/// Runs a prober over a link for so many seconds; what arrives is told after another 100 ms, and the
-/// receiver's clock has another origin and drifts by 50 ppm.
-fn run(mut link: Link, seconds: f64, start: Instant) -> (Estimate, Prober) {
+/// How long after a probe arrived the prober is told.
+const TOLD_AFTER: Duration = Duration::from_millis(100);
+
+fn run(link: Link, seconds: f64, start: Instant) -> (Estimate, Prober) {
+    run_told(link, seconds, start, TOLD_AFTER)
+}
+
+/// Runs a prober over a link for so many seconds; the receiver's clock has another origin and drifts by 50 ppm.
+fn run_told(
+    mut link: Link,
+    seconds: f64,
+    start: Instant,
+    told_after: Duration,
+) -> (Estimate, Prober) {
     let mut now = start;
     let end = start + Duration::from_secs_f64(seconds);
     let mut prober = Prober::new(now, SIZES);
@@ -34,10 +52,7 @@ fn run(mut link: Link, seconds: f64, start: Instant) -> (Estimate, Prober) {
             let sent = f64::from_be_bytes(octets[6..14].try_into().unwrap());
             let at = (packet.at() - start).as_secs_f64() * 1.000_05 + 77.0;
             order += 1;
-            told.insert(
-                (packet.at() + Duration::from_millis(100), order),
-                Arrival { train, number, sent, at },
-            );
+            told.insert((packet.at() + told_after, order), Arrival { train, number, sent, at });
         }
         while let Some(entry) = told.first_entry().filter(|entry| entry.key().0 <= now) {
             prober.on_arrival(now, entry.remove());
@@ -101,7 +116,7 @@ fn check(kind: Kind, throttle: Throttle) -> Vec<Estimate> {
     let rate = f(throttle.rate().unwrap());
     let errors = all.iter().map(|estimate| (estimate.rate.unwrap() / rate - 1.0).abs());
     let (median, worst) = spread(&format!("{throttle:?} rate"), errors);
-    assert!(median <= 0.1 && worst <= 0.2, "{throttle:?}");
+    assert!(median <= RATE_OFF_MAX && worst <= RATE_OFF_MAX, "{throttle:?}");
     all
 }
 
@@ -185,29 +200,94 @@ fn sees_a_relay_switch_within_five_seconds() {
     }
 }
 
+/// Prints how long each of `STEP_SEEDS` took to see that the rate alone became `factor` times as much.
+fn rate_steps(throttle: Throttle, factor: f64) -> Vec<f64> {
+    let mut took: Vec<f64> = (0..STEP_SEEDS)
+        .map(|seed| {
+            let before = spec(throttle, seed);
+            let after = LinkSpec { throttle: throttle.scaled(factor), ..before.clone() };
+            seen_after(before, after, seed)
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
+    println!("{throttle:?} x {factor}: median {median:.1} s, worst {worst:.1} s");
+    took
+}
+
 #[test]
 fn sees_another_rate_within_five_seconds() {
     for rate in RATES {
-        for factor in [0.5, 2.0] {
-            let burst = 1_500.min(rate / 2);
-            for throttle in [Throttle::Shaper { rate, burst }, Throttle::Policer { rate, burst }] {
-                let mut took: Vec<f64> = (0..SEEDS)
-                    .map(|seed| {
-                        let before = spec(throttle, seed);
-                        let after =
-                            LinkSpec { throttle: throttle.scaled(factor), ..before.clone() };
-                        seen_after(before, after, seed)
-                    })
-                    .collect();
-                took.sort_by(f64::total_cmp);
-                println!(
-                    "{throttle:?} x {factor}: median {:.1} s, worst {:.1} s",
-                    took[10], took[19]
-                );
-                assert!(took[19] <= 5.0, "{throttle:?}: {took:?}");
+        for throttle in throttles(rate) {
+            for factor in [0.5, 0.7, 1.4, 2.0] {
+                let took = rate_steps(throttle, factor);
+                assert!(took.iter().all(|it| *it <= 5.0), "{throttle:?} x {factor}: {took:?}");
             }
         }
     }
+}
+
+/// Of all throttles and rates, runs that told of a change though there was none.
+fn false_changes(jitter_ms: u64, probability: f64) -> (usize, usize) {
+    let (mut runs, mut wrong) = (0, 0);
+    let jitter = Duration::from_millis(jitter_ms);
+    let loss = Loss::Bernoulli { probability };
+    for (throttle, seed) in RATES.into_iter().flat_map(throttles).flat_map(with_seeds) {
+        let spec = LinkSpec { jitter, loss, ..spec(throttle, seed) };
+        let (estimate, _) = run(spec.build(seed), 120.0, Instant::now());
+        runs += 1;
+        if !estimate.changes.is_empty() {
+            wrong += 1;
+            println!("{throttle:?} {seed}: {:?}", estimate.changes);
+        }
+        let off =
+            estimate.rate.unwrap() / (f(throttle.rate().unwrap()) * (1.0 - probability)) - 1.0;
+        assert!(off.abs() <= RATE_OFF_MAX, "{throttle:?} {seed}: {off} {estimate:?}");
+    }
+    println!("{jitter_ms} ms, {probability}: {wrong} of {runs} runs");
+    (wrong, runs)
+}
+
+#[test]
+fn a_constant_relay_is_no_other_and_jitter_makes_none() {
+    assert_eq!(false_changes(0, 0.0).0, 0);
+    assert_eq!(false_changes(20, 0.0).0, 0);
+}
+
+#[test]
+fn chance_seldom_makes_another_relay() {
+    let (wrong, runs) = false_changes(0, 0.05);
+    assert!(wrong * 100 <= runs, "{wrong} of {runs}");
+    let (wrong, runs) = false_changes(20, 0.05);
+    assert!(wrong * 100 <= runs, "{wrong} of {runs}");
+}
+
+fn with_seeds(throttle: Throttle) -> impl Iterator<Item = (Throttle, u64)> {
+    (0..STEP_SEEDS).map(move |seed| (throttle, seed))
+}
+
+/// Every throttle at one rate, with buckets of up to half a second, of 1,500 octets, and of two seconds.
+fn throttles(rate: u64) -> [Throttle; 8] {
+    let small = 1_500.min(rate / 2);
+    [
+        Throttle::Shaper { rate, burst: small },
+        Throttle::Shaper { rate, burst: 1_500 },
+        Throttle::Shaper { rate, burst: rate * 2 },
+        Throttle::Policer { rate, burst: small.max(1000) },
+        Throttle::Policer { rate, burst: 1_500 },
+        Throttle::Policer { rate, burst: rate * 2 },
+        Throttle::WindowPolicer { rate },
+        Throttle::PausingReader { rate },
+    ]
+}
+
+#[test]
+fn what_is_told_late_is_not_lost() {
+    let shaper = spec(Throttle::Shaper { rate: 16_000, burst: 1_500 }, 0);
+    let late = Duration::from_secs(2);
+    let (estimate, _) = run_told(shaper.build(0), 120.0, Instant::now(), late);
+    assert_eq!(estimate.loss, Some(0.0), "{estimate:?}");
+    assert_eq!(estimate.changes, [], "{estimate:?}");
 }
 
 #[test]
