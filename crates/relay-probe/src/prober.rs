@@ -57,6 +57,9 @@ const BURST_OVERLOAD: f64 = 4.0;
 /// Trains that measure, before the last is taken as it is.
 const TRIES_MAX: u32 = 6;
 
+/// Probes become so many times shorter where none pass, so that a bucket is told to a part of what held none.
+const SHORTER: u16 = 8;
+
 /// Probes in a second of the path's rate: a window's end is told to half a probe.
 const PROBES_PER_SECOND: f64 = 32.0;
 
@@ -382,9 +385,19 @@ impl Prober {
                 self.held.push(record);
                 level(shape.rate * OVERLOAD, 0)
             }
+            None if self.shorten(&record) => Phase::Ramp { rate },
             // Next to nothing came: slower, for the next window or the next bucketful.
             None => level(slower(rate, &record), 0),
         }
+    }
+
+    /// Shortens the probes from now on if none of a train came: a bucket that holds less than one lets none pass.
+    fn shorten(&mut self, record: &Record) -> bool {
+        let is_too_long = record.arrivals().is_empty() && record.train.octets > self.sizes.min;
+        if is_too_long {
+            self.sizes.max = (record.train.octets / SHORTER).max(self.sizes.min);
+        }
+        is_too_long
     }
 
     fn unthrottled(&mut self, rate: f64) -> Phase {
@@ -400,7 +413,10 @@ impl Prober {
         record: Record,
     ) -> Phase {
         let again = |rate: f64| level(rate.max(RATE_FIRST / 2.0), tries + 1);
-        let Some(shape) = analysis::shape(&record) else { return again(slower(rate, &record)) };
+        let Some(shape) = analysis::shape(&record) else {
+            let is_too_long = self.shorten(&record);
+            return again(if is_too_long { rate } else { slower(rate, &record) });
+        };
         if shape.kind == Kind::Unthrottled {
             return if rate < RATE_LAST { again(rate * 2.0) } else { self.unthrottled(rate) };
         }

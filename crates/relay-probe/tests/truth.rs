@@ -147,6 +147,18 @@ fn tells_a_policer() {
 }
 
 #[test]
+fn tells_a_policer_whose_bucket_holds_less_than_a_probe() {
+    for rate in [16_000, 64_000, 256_000] {
+        for burst in [300, 450, 600, 999] {
+            let policer = Throttle::Policer { rate, burst };
+            if burst <= rate / 32 {
+                check_burst(policer, burst, &check(Kind::Policer, policer));
+            }
+        }
+    }
+}
+
+#[test]
 fn tells_a_window_policer() {
     for rate in RATES {
         let throttle = Throttle::WindowPolicer { rate };
