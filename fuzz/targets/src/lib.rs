@@ -14,12 +14,14 @@ mod connection;
 mod handshake;
 mod input;
 mod link;
+mod probe;
 mod text;
 mod wire;
 
 pub use connection::live_connection;
 pub use handshake::{handshake_bridge, handshake_client};
 pub use link::adversarial_link;
+pub use probe::probe;
 pub use text::{armour, skype_line, socks_split, tunnel_open};
 pub use wire::{frame, packet};
 
@@ -27,7 +29,7 @@ pub use wire::{frame, packet};
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("adversarial_link", adversarial_link),
     ("armour", armour),
     ("frame", frame),
@@ -35,6 +37,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("handshake_client", handshake_client),
     ("live_connection", live_connection),
     ("packet", packet),
+    ("probe", probe),
     ("skype_line", skype_line),
     ("socks_split", socks_split),
     ("tunnel_open", tunnel_open),
