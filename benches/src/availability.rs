@@ -1,18 +1,21 @@
 //! How much of the time something arrives: paths over a population of relays, behind censors that block them.
 //!
-//! Days are counted by [`relay_sim::paths`], not simulated datagram by datagram;
-//! `tests/availability.rs` holds that against real connections over the same relays.
+//! Days are counted by [`relay_sim::paths`], not simulated datagram by datagram, with the product's path manager to
+//! open and give up paths. How long a path takes to come up, to fall silent and to be refused is the model's;
+//! `tests/availability.rs` holds that against real connections over the same relays, both by the model's own policy.
 
+mod managed;
 mod plot;
 mod scene;
 
 use std::time::Duration;
 
-use relay_sim::paths::{Counted, PathPolicy, Plan, User, run};
+use relay_sim::paths::{Counted, PathPolicy, Plan, User, run_with};
 
 use crate::figure::{median, quantile};
 use crate::jobs::in_parallel;
 
+use managed::Managed;
 pub use plot::{by_share, by_sweep};
 pub use scene::{Scene, Watched, scenes};
 
@@ -106,7 +109,7 @@ fn day(scene: &Scene, seed: u64) -> Vec<Counted> {
         policy: PathPolicy { warm, ..watched.user.policy },
         ..watched.user
     };
-    run(&plan, &scene.users().map(of).collect::<Vec<User>>())
+    run_with(&plan, &scene.users().map(of).collect::<Vec<User>>(), Managed::new)
 }
 
 /// A table for people.

@@ -10,11 +10,13 @@
 //! ```
 
 mod client;
+mod keeper;
 mod run;
 
 use std::time::Duration;
 
-pub use run::{Counted, Plan, User, run};
+pub use keeper::{Carried, Keeper, rate_of};
+pub use run::{Counted, Plan, User, run, run_with};
 
 /// How a client keeps its paths: what a path manager does, as plain data.
 ///

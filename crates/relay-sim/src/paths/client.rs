@@ -3,23 +3,15 @@
 use std::time::Duration;
 
 use super::PathPolicy;
+use super::keeper::{Carried, Keeper, rate_of};
 use crate::censor::{Censor, Manner};
-use crate::population::{Chooser, Population, Relay, RelayId};
+use crate::population::{Chooser, Population, RelayId};
 
 /// When a client that was given no relay asks again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Openings that a client with a budget can have saved up: all paths twice.
 const SAVED_MAX: u32 = 16;
-
-/// A path has carried so much, from when to when.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Carried {
-    pub(super) from: Duration,
-    pub(super) to: Duration,
-    /// Octets a second that the relay passes.
-    pub(super) rate: f64,
-}
 
 /// A path, up or not, known to be or not.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +43,7 @@ pub(super) struct Paths {
     /// Until when the openings so far have used up the budget.
     spent_until: Duration,
     /// How many were opened.
-    pub(super) opened: u64,
+    opened: u64,
 }
 
 impl Paths {
@@ -66,15 +58,48 @@ impl Paths {
         }
     }
 
-    /// When [`act`](Self::act) has something to do.
-    pub(super) fn next_at(&self) -> Option<Duration> {
+    /// When the budget allows the next opening.
+    fn affordable_at(&self) -> Option<Duration> {
+        let every = self.policy.opens_every?;
+        Some(self.spent_until.saturating_sub(every.saturating_mul(SAVED_MAX - 1)))
+    }
+
+    /// When the last of several paths that ever answered is lost.
+    fn all_lost_at(&self) -> Option<Duration> {
+        let mut answered = self.list.iter().filter(|path| path.ever_answers()).peekable();
+        answered.peek().filter(|_| self.policy.warm > 1)?;
+        answered
+            .map(|path| path.lost.map(|lost| lost.at))
+            .max_by_key(|at| at.unwrap_or(Duration::MAX))?
+    }
+
+    /// Whichever relay the overlay gives that is not in use here.
+    fn open(&mut self, at: Duration, population: &Population, censor: &Censor) -> Option<Path> {
+        let id = self.chooser.choose(population, &self.in_use())?;
+        let relay = population.relay(id)?;
+        let set_up = at.saturating_add(self.policy.set_up);
+        let mut path = Path {
+            relay: id,
+            set_up,
+            carries_from: set_up.saturating_add(relay.round_trip),
+            lost: None,
+            rate: rate_of(relay, censor),
+        };
+        if let Some(from) = censor.blocked_from(relay) {
+            path.lose(Lost { at: from.max(at), manner: censor.spec().manner });
+        }
+        Some(path)
+    }
+}
+
+impl Keeper for Paths {
+    fn next_at(&self) -> Option<Duration> {
         let all = self.all_lost_at();
         let given_up = self.list.iter().filter_map(|path| path.given_up(&self.policy, all));
         given_up.chain(self.open_at).min()
     }
 
-    /// Gives up what is lost, and opens what is missing.
-    pub(super) fn act(
+    fn act(
         &mut self,
         at: Duration,
         (population, censor): (&Population, &Censor),
@@ -100,39 +125,13 @@ impl Paths {
         }
     }
 
-    /// When the budget allows the next opening.
-    fn affordable_at(&self) -> Option<Duration> {
-        let every = self.policy.opens_every?;
-        Some(self.spent_until.saturating_sub(every.saturating_mul(SAVED_MAX - 1)))
-    }
-
-    /// When the last of several paths that ever answered is lost.
-    fn all_lost_at(&self) -> Option<Duration> {
-        let mut answered = self.list.iter().filter(|path| path.ever_answers()).peekable();
-        answered.peek().filter(|_| self.policy.warm > 1)?;
-        answered
-            .map(|path| path.lost.map(|lost| lost.at))
-            .max_by_key(|at| at.unwrap_or(Duration::MAX))?
-    }
-
-    /// Whether a path leads over this relay.
-    pub(super) fn uses(&self, relay: RelayId) -> bool {
-        self.list.iter().any(|path| path.relay == relay)
-    }
-
-    /// A relay is gone: whatever went through it is lost, in silence.
-    pub(super) fn lose(&mut self, at: Duration, relay: RelayId) {
+    fn lose(&mut self, at: Duration, relay: RelayId) {
         for path in self.list.iter_mut().filter(|path| path.relay == relay) {
             path.lose(Lost { at, manner: Manner::Silent });
         }
     }
 
-    /// What the censor blocked in a sweep.
-    pub(super) fn lose_blocked(
-        &mut self,
-        at: Duration,
-        (population, censor): (&Population, &Censor),
-    ) {
+    fn lose_blocked(&mut self, at: Duration, (population, censor): (&Population, &Censor)) {
         let manner = censor.spec().manner;
         for path in &mut self.list {
             let relay = population.relay(path.relay);
@@ -142,38 +141,17 @@ impl Paths {
         }
     }
 
-    /// Closes all, and opens nothing until `again`.
-    pub(super) fn close(
-        &mut self,
-        at: Duration,
-        again: Option<Duration>,
-        carried: &mut Vec<Carried>,
-    ) {
+    fn close(&mut self, at: Duration, again: Option<Duration>, carried: &mut Vec<Carried>) {
         carried.extend(self.list.drain(..).filter_map(|path| path.carried(at)));
         self.open_at = again;
     }
 
-    /// What the line exchanges datagrams with.
-    pub(super) fn in_use(&self) -> Vec<RelayId> {
+    fn in_use(&self) -> Vec<RelayId> {
         self.list.iter().map(|path| path.relay).collect()
     }
 
-    /// Whichever relay the overlay gives that is not in use here.
-    fn open(&mut self, at: Duration, population: &Population, censor: &Censor) -> Option<Path> {
-        let id = self.chooser.choose(population, &self.in_use())?;
-        let relay = population.relay(id)?;
-        let set_up = at.saturating_add(self.policy.set_up);
-        let mut path = Path {
-            relay: id,
-            set_up,
-            carries_from: set_up.saturating_add(relay.round_trip),
-            lost: None,
-            rate: rate(relay, censor),
-        };
-        if let Some(from) = censor.blocked_from(relay) {
-            path.lose(Lost { at: from.max(at), manner: censor.spec().manner });
-        }
-        Some(path)
+    fn opened(&self) -> u64 {
+        self.opened
     }
 }
 
@@ -210,10 +188,4 @@ impl Path {
         let to = self.lost.map_or(at, |lost| lost.at.min(at));
         (self.carries_from < to).then_some(Carried { from: self.carries_from, to, rate: self.rate })
     }
-}
-
-/// What a path over a relay carries, in octets a second; without any throttle, more than anybody counts.
-fn rate(relay: &Relay, censor: &Censor) -> f64 {
-    let link = censor.narrowed(relay.link());
-    link.capacity().map_or(f64::MAX, |rate| rate * (1.0 - link.early_loss.mean()))
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::PathPolicy;
-use super::client::{Carried, Paths};
+use super::client::Paths;
+use super::keeper::{Carried, Keeper};
 use crate::censor::{Censor, CensorSpec};
 use crate::population::{Change, Choice, Chooser, Population, PopulationSpec, RelayId};
 use crate::time::earlier;
@@ -68,18 +69,30 @@ impl Counted {
 /// a user is given follows from the seed and from the user's place among all.
 #[must_use]
 pub fn run(plan: &Plan, users: &[User]) -> Vec<Counted> {
+    run_with(plan, users, |user, seed| {
+        Paths::new(user.policy, Chooser::new(user.choice, seed), Duration::ZERO)
+    })
+}
+
+/// The same where each user's paths are kept by what `keeper` makes of the user and of a seed.
+#[must_use]
+pub fn run_with<K: Keeper>(
+    plan: &Plan,
+    users: &[User],
+    keeper: impl Fn(&User, u64) -> K,
+) -> Vec<Counted> {
     let end = plan.warm_up.saturating_add(plan.time);
     let mut population = Population::new(plan.population.clone(), plan.seed);
-    let mut lines: Vec<Line<'_>> =
-        users.iter().zip(plan.seed..).map(|(user, seed)| Line::new(plan, *user, seed)).collect();
-    let earliest = |lines: &[Line<'_>]| lines.iter().filter_map(|line| line.due).min();
+    let new = |(user, seed): (&User, u64)| Line::new(plan, *user, keeper(user, seed));
+    let mut lines: Vec<Line<'_, K>> = users.iter().zip(plan.seed..).map(new).collect();
+    let earliest = |lines: &[Line<'_, K>]| lines.iter().filter_map(|line| line.due).min();
     let mut due = earliest(&lines);
     loop {
         let next = due.unwrap_or(end).min(end);
         // One change at a time: a relay that goes may give a user something to do before the next one does.
         if let Some((at, change)) = population.advance(next) {
             let Change::Down(relay) = change else { continue };
-            for line in lines.iter_mut().filter(|line| line.paths.uses(relay)) {
+            for line in lines.iter_mut().filter(|line| line.paths.in_use().contains(&relay)) {
                 line.lose(at, relay);
                 due = earlier(due, line.due);
             }
@@ -96,28 +109,28 @@ pub fn run(plan: &Plan, users: &[User]) -> Vec<Counted> {
 }
 
 /// One user's line.
-struct Line<'a> {
+struct Line<'a, K> {
     plan: &'a Plan,
     restart_every: Option<Duration>,
     restart: Option<Duration>,
     /// When there is something to do.
     due: Option<Duration>,
-    paths: Paths,
+    paths: K,
     censor: Censor,
     carried: Vec<Carried>,
     /// Octets in each second that counts.
     seconds: Vec<f64>,
 }
 
-impl<'a> Line<'a> {
-    fn new(plan: &'a Plan, user: User, seed: u64) -> Self {
+impl<'a, K: Keeper> Line<'a, K> {
+    fn new(plan: &'a Plan, user: User, paths: K) -> Self {
         let seconds = usize::try_from(plan.time.as_secs()).unwrap_or(usize::MAX);
         Self {
             plan,
             restart_every: user.restart_every,
             restart: user.restart_every,
             due: Some(Duration::ZERO),
-            paths: Paths::new(user.policy, Chooser::new(user.choice, seed), Duration::ZERO),
+            paths,
             censor: Censor::new(user.censor, plan.seed),
             carried: Vec::new(),
             seconds: vec![0.0; seconds],
@@ -179,7 +192,7 @@ impl<'a> Line<'a> {
     fn counted(mut self, end: Duration) -> Counted {
         self.paths.close(end, None, &mut self.carried);
         self.count();
-        let mut counted = Counted { opened: self.paths.opened, ..Counted::default() };
+        let mut counted = Counted { opened: self.paths.opened(), ..Counted::default() };
         let mut gap = 0;
         for octets in &self.seconds {
             let is_served = *octets >= self.plan.enough_octets;
