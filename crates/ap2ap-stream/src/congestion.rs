@@ -178,6 +178,11 @@ pub trait Controller: fmt::Debug + Send {
         LossClass::Untold
     }
 
+    /// How often the path was seen to lead elsewhere, by delays that changed for good.
+    fn switches(&self) -> u64 {
+        0
+    }
+
     /// Seconds until the path has carried what was sent on it ahead of its rate: for how long a datagram that
     /// leaves now would stand behind it. So many octets are in flight.
     fn backlog(&self, _now: Seconds, _in_flight: f64) -> f64 {

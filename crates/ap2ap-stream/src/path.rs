@@ -363,6 +363,7 @@ impl Path {
             rtt_min: self.rtt.is_sampled().then(|| self.rtt.least()),
             rtt: self.rtt.is_sampled().then(|| self.rtt.smoothed()),
             loss,
+            switches: self.controller.switches(),
             datagram_octets: datagram_octets.clamp(num::len_u64(PAYLOAD_MIN), payload_max),
             payload_max,
             in_flight: self.sent.octets_in_flight(),

@@ -78,6 +78,9 @@ pub struct PathStats {
     pub rtt: Option<Duration>,
     /// How the path answers too much, and the share that chance takes, as the controller has it.
     pub loss: PathLoss,
+    /// How often it seemed to lead over another relay, as its delay changed for good while bulk went over it. An
+    /// estimate: a relay of the same length is not seen, and now and then a queue is taken for one.
+    pub switches: u64,
     /// How long a datagram of bulk data is now.
     pub datagram_octets: u64,
     /// The longest datagram that the path takes.

@@ -200,7 +200,7 @@ fn path(report: &PathReport) -> PathStatus {
             LossClass::Untold | _ => LossKind::Untold,
         },
         chance: f64::from(stats.loss.chance_ppm) / 1e6,
-        switches: None,
+        switches: stats.rate.map(|_| stats.switches),
         bottleneck: None,
         control: stats.state.to_owned(),
         octets_sent: stats.sent.octets,

@@ -116,7 +116,7 @@ pub struct PathStatus {
     pub loss: LossKind,
     /// The share of datagrams that chance takes.
     pub chance: f64,
-    /// Changes of the relay under the path that were seen; none where nobody looks for them.
+    /// Changes of the relay under the path that were seen in its delay; none until it has carried bulk.
     pub switches: Option<u64>,
     /// The name of the bottleneck that it shares with other paths, if one was found.
     pub bottleneck: Option<String>,

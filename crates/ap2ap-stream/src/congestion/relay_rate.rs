@@ -122,6 +122,8 @@ pub(super) struct RelayRate {
     nudged_at: Seconds,
     /// Somebody else's small packets come through the same queue now and then.
     has_company: bool,
+    /// The delay changed so often, and not because of a queue.
+    switches: u64,
     /// A silence began; the losses of before it are not counted.
     silent: bool,
 }
@@ -191,6 +193,7 @@ impl RelayRate {
             judged_at: 0.0,
             nudged_at: 0.0,
             has_company: false,
+            switches: 0,
             silent: false,
         }
     }
@@ -483,6 +486,10 @@ impl Controller for RelayRate {
                 Some(self.rate)
             }
         }
+    }
+
+    fn switches(&self) -> u64 {
+        self.switches
     }
 
     fn is_settled(&self) -> bool {

@@ -197,6 +197,21 @@ mod tests {
         assert_ne!(path.rate.state(), "contend", "nobody else is there");
     }
 
+    /// Less delay than ever lately is another relay, unless other paths' packets may have stood before it.
+    #[test]
+    fn a_delay_that_falls_for_good_is_a_switch() {
+        for has_company in [false, true] {
+            let mut path = Path::new();
+            if has_company {
+                path.rate.on_company();
+            }
+            let (queue, sooner, threshold) = (0.0, 0.1, 0.002);
+            let reading = Reading { queue, sooner, delay: 0.1, slope: None, threshold };
+            path.rate.on_reading(1.0, &outcome(0.9), &reading);
+            assert_eq!(path.rate.switches(), u64::from(!has_company));
+        }
+    }
+
     #[test]
     fn a_queue_that_is_waited_out_is_nobody_else_s() {
         let mut path = Path::new();

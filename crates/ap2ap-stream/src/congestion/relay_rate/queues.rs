@@ -31,6 +31,7 @@ impl RelayRate {
         }
         if self.is_longer_path(packet, reading) {
             self.sensor.rebase(reading.delay);
+            self.switches = self.switches.saturating_add(1);
             return;
         }
         if matches!(self.phase, Phase::Cruise { .. })
@@ -41,6 +42,7 @@ impl RelayRate {
                 // A queue that they built is gone, more likely than that the relay changed.
                 self.enter_probe(now, self.probe_gain());
             } else {
+                self.switches = self.switches.saturating_add(1);
                 self.enter_grow(now, 1.5);
             }
             return;
