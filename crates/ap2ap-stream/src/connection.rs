@@ -87,7 +87,8 @@ pub struct Connection {
     datagrams: Datagrams,
     copies: Copies,
     trials: Trials,
-    farewells: Farewells,
+    /// Few connections have any.
+    farewells: Option<Box<Farewells>>,
     events: VecDeque<Event>,
     idle: Idle,
     stats: Stats,
@@ -223,7 +224,7 @@ impl Connection {
             datagrams: Datagrams::default(),
             copies: Copies::default(),
             trials: Trials::default(),
-            farewells: Farewells::default(),
+            farewells: None,
             events: VecDeque::new(),
             idle: Idle { began: now, heard: now, spoke: now, rested: None },
             stats: Stats::default(),
@@ -352,7 +353,7 @@ impl Connection {
             // Somebody is asked and does not answer: what is remembered may be wanted yet.
             return;
         }
-        self.farewells = Farewells::default();
+        self.farewells = None;
         self.paths.rest();
         self.streams.rest();
         self.events.shrink_to_fit();

@@ -65,7 +65,7 @@ impl Connection {
         let Some(path) = self.paths.get_mut(index) else { return };
         if let Some(report) = path.received.take_ack(&self.clock, now, &mut self.dice) {
             let ack = Ack { epoch: Some(path.epoch), arrivals: Vec::new(), ..report.ack };
-            self.farewells.tell(ack);
+            self.farewells.get_or_insert_default().tell(ack);
         }
     }
 
@@ -76,22 +76,20 @@ impl Connection {
         let Some(path) = self.paths.get_mut(index).filter(|path| path.is_heard) else { return };
         let Path { epoch, sent, .. } = path;
         let departed = std::mem::replace(sent, SentPackets::new());
-        self.farewells.remember(*epoch, departed);
+        self.farewells.get_or_insert_default().remember(*epoch, departed);
     }
 
     /// Writes what there is to tell of other paths than this one.
     pub(super) fn write_farewells(&mut self, index: usize, writer: &mut Writer<'_>) {
-        if self.farewells.to_tell.is_empty() {
-            return;
-        }
         let here = self.paths.get(index).map(|path| path.epoch);
-        for (ack, left) in &mut self.farewells.to_tell {
+        let Some(farewells) = &mut self.farewells else { return };
+        for (ack, left) in &mut farewells.to_tell {
             if ack.epoch != here && writer.room() / 2 >= ack.room_for(0) {
                 Frame::Ack(ack.clone()).write(writer);
                 *left = left.saturating_sub(1);
             }
         }
-        self.farewells.to_tell.retain(|(_, left)| *left > 0);
+        farewells.to_tell.retain(|(_, left)| *left > 0);
     }
 
     /// An acknowledgement of what was sent on a path that is gone, or from which nothing is heard: it says nothing of
@@ -107,7 +105,7 @@ impl Connection {
             Some(path) if !path.is_silent() => return Ok(false),
             Some(path) => Some(&mut path.sent),
             None => {
-                let mut departed = self.farewells.departed.iter_mut();
+                let mut departed = self.farewells.iter_mut().flat_map(|it| &mut it.departed);
                 departed.find(|(it, _)| *it == epoch).map(|(_, sent)| sent)
             }
         };
