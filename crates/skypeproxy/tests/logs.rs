@@ -70,7 +70,10 @@ fn nobody_is_named_at_info() {
 fn each_json_line_says_which_connection_and_stream_it_is_about() {
     let dir = tempfile::tempdir().unwrap();
     let json = [("SKYPEPROXY_LOG_FORMAT", "json"), ("RUST_LOG", "debug")];
-    let [client, bridge, overlay] = logs(carry_one_request(dir.path(), &json));
+    let tunnel = carry_one_request(dir.path(), &json);
+    tunnel.client.wait_for_stderr("request ended");
+    tunnel.bridge.wait_for_stderr("stream ended");
+    let [client, bridge, overlay] = logs(tunnel);
     let lines = |log: &str| -> Vec<Value> {
         log.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     };
@@ -94,7 +97,9 @@ fn each_json_line_says_which_connection_and_stream_it_is_about() {
 fn ids_are_there_however_the_levels_are_filtered() {
     let dir = tempfile::tempdir().unwrap();
     let json = [("SKYPEPROXY_LOG_FORMAT", "json"), ("RUST_LOG", "tunnel=debug")];
-    let [client, ..] = logs(carry_one_request(dir.path(), &json));
+    let tunnel = carry_one_request(dir.path(), &json);
+    tunnel.client.wait_for_stderr("request ended");
+    let [client, ..] = logs(tunnel);
     let line = client.lines().find(|line| line.contains("request ended")).expect(&client);
     let line: Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["spans"].as_array().map(Vec::len), Some(2), "{line}");

@@ -32,6 +32,10 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Octets that a client may send before it has its answer, as far as they are read.
 const AHEAD_OCTETS_MAX: usize = 8 * 1024;
 
+/// When a client is gone, each of its streams hears of it and says what it carried; one that waits for its target is
+/// reset after this.
+const STREAMS_END: Duration = Duration::from_secs(1);
+
 /// A fault of this machine's that lasts is told this often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -128,6 +132,7 @@ async fn serve_connection(connection: Connection, common: Common) {
     }
     let reason = connection.closed().await;
     info!(%reason, "a client is gone");
+    let _ = timeout(STREAMS_END, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
 async fn serve_stream(

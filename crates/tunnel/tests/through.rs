@@ -5,6 +5,7 @@
 mod support;
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use carrier::{Faults, Faulty, MemoryCarrier};
 use support::{HANG, Tunnel, listen};
@@ -159,5 +160,28 @@ async fn a_bridge_or_a_client_that_stops_resets_what_was_under_way() {
     for mut end in [near, far] {
         let read = timeout(HANG, end.read(&mut [0; 10])).await.unwrap();
         assert_eq!(read.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+/// Many times: whether the stream or its connection's end is seen first is for the threads to decide.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stream_carried_counts_when_its_client_goes_in_the_middle() {
+    for _ in 0..30 {
+        let (listener, addr) = listen().await;
+        let tunnel = Tunnel::start(&[addr]).await;
+        let mut near = tunnel.connect(addr).await;
+        let (mut far, _) = listener.accept().await.unwrap();
+        near.write_all(b"half a question").await.unwrap();
+        timeout(HANG, far.read_exact(&mut [0; 15])).await.unwrap().unwrap();
+        assert_eq!(tunnel.bridge().totals.streams_open, 1);
+        tunnel.stop_client();
+        let counted = async {
+            while tunnel.bridge().totals.streams_open > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(HANG, counted).await.unwrap();
+        assert_eq!(tunnel.bridge().totals.octets_to_tcp, 15);
+        tunnel.finish().await;
     }
 }

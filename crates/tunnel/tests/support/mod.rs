@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tunnel::{
-    Bridge, BridgeWays, Client, Ended, ForwardList, LOST_KEPT, Policy, Session, endpoint_config,
+    Bridge, BridgeWays, Client, Ended, ForwardList, LOST_KEPT, Policy, Roster, Session,
+    endpoint_config, status::Status,
 };
 
 /// Only a hang takes longer.
@@ -25,6 +26,8 @@ pub(crate) const HANG: Duration = Duration::from_secs(60);
 pub(crate) struct Tunnel {
     socks: SocketAddr,
     stop: CancellationToken,
+    stop_client: CancellationToken,
+    bridge: Roster,
     tasks: [JoinHandle<Ended>; 2],
 }
 
@@ -54,12 +57,13 @@ impl Tunnel {
         let front = Acceptor::bind("127.0.0.1:0".parse().unwrap(), socks_front::Config::default());
         let front = front.await.unwrap();
         let socks = front.local_addr();
-        let stop = CancellationToken::new();
+        let (stop, roster) = (CancellationToken::new(), bridge.roster().clone());
+        let stop_client = stop.child_token();
         let tasks = [
             tokio::spawn(bridge.run(stop.clone())),
-            tokio::spawn(Client::new(session).run(front, stop.clone())),
+            tokio::spawn(Client::new(session).run(front, stop_client.clone())),
         ];
-        Self { socks, stop, tasks }
+        Self { socks, stop, stop_client, bridge: roster, tasks }
     }
 
     /// Asks for a target; the connection and the reply.
@@ -81,6 +85,16 @@ impl Tunnel {
 
     pub(crate) fn socks(&self) -> SocketAddr {
         self.socks
+    }
+
+    /// The client stops; the bridge stays.
+    pub(crate) fn stop_client(&self) {
+        self.stop_client.cancel();
+    }
+
+    /// How the bridge stands.
+    pub(crate) fn bridge(&self) -> Status {
+        self.bridge.status()
     }
 
     pub(crate) async fn finish(self) {
