@@ -32,10 +32,6 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Octets that a client may send before it has its answer, as far as they are read.
 const AHEAD_OCTETS_MAX: usize = 8 * 1024;
 
-/// When a client is gone, each of its streams hears of it and says what it carried; one that waits for its target is
-/// reset after this.
-const STREAMS_END: Duration = Duration::from_secs(1);
-
 /// A fault of this machine's that lasts is told this often.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -132,7 +128,6 @@ async fn serve_connection(connection: Connection, common: Common) {
     }
     let reason = connection.closed().await;
     info!(%reason, "a client is gone");
-    let _ = timeout(STREAMS_END, async { while tasks.join_next().await.is_some() {} }).await;
 }
 
 async fn serve_stream(
@@ -199,10 +194,8 @@ async fn serve_open((mut stream, open, mut ahead): (Stream, Open, Vec<u8>), comm
         return;
     }
     debug!("connected");
-    let open = common.roster.stream();
-    let carried = splice(tcp, stream, forward.tcp_buffers()).await;
-    open.ended(carried);
-    debug!(from_target = carried.from_tcp, to_target = carried.to_tcp, "stream ended");
+    let mut open = common.roster.stream();
+    splice(tcp, stream, forward.tcp_buffers(), &mut open.carried).await;
 }
 
 /// Reads the opening message, and what of the payload came with it.

@@ -144,10 +144,8 @@ async fn carry(opened: Opened, request: Request, (buffers, roster): (TcpBuffers,
         return;
     }
     debug!("connected");
-    let open = roster.stream();
-    let carried = splice(tcp, stream, buffers).await;
-    open.ended(carried);
-    debug!(from_client = carried.from_tcp, to_client = carried.to_tcp, "request ended");
+    let mut open = roster.stream();
+    splice(tcp, stream, buffers, &mut open.carried).await;
 }
 
 async fn answer_client(answered: impl Future<Output = io::Result<()>>) {

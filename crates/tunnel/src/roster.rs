@@ -7,6 +7,7 @@ use ap2ap_stream::LossClass;
 use ap2ap_tokio::{Connection, PathPhase, PathReport, PathSigns, Route, WeakConnection};
 use path_manager::Verdict;
 use tokio::time::Instant;
+use tracing::debug;
 
 use crate::line::RouteAndWay;
 use crate::splice::Carried;
@@ -41,9 +42,13 @@ struct Session {
     connection: WeakConnection,
 }
 
-/// A stream that is being carried; it counts as open until it is dropped.
+/// A stream that is being carried. It counts as open until it is dropped; what it carried by then is counted then, and
+/// told in the log, whatever ended it.
 #[derive(Debug)]
-pub(crate) struct OpenStream(Roster);
+pub(crate) struct OpenStream {
+    roster: Roster,
+    pub(crate) carried: Carried,
+}
 
 impl Roster {
     pub(crate) fn new(role: Role) -> Self {
@@ -70,7 +75,7 @@ impl Roster {
         let mut state = self.lock();
         state.totals.streams += 1;
         state.totals.streams_open += 1;
-        OpenStream(self.clone())
+        OpenStream { roster: self.clone(), carried: Carried::default() }
     }
 
     /// How things stand now.
@@ -101,20 +106,21 @@ impl Roster {
     }
 }
 
-impl OpenStream {
-    /// It has ended, and carried this.
-    pub(crate) fn ended(self, carried: Carried) {
-        let mut state = self.0.lock();
-        let totals = &mut state.totals;
-        totals.octets_from_tcp = totals.octets_from_tcp.saturating_add(carried.from_tcp);
-        totals.octets_to_tcp = totals.octets_to_tcp.saturating_add(carried.to_tcp);
-    }
-}
-
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.totals.streams_open = state.totals.streams_open.saturating_sub(1);
+        let Carried { from_tcp, to_tcp } = self.carried;
+        let role = {
+            let mut state = self.roster.lock();
+            let totals = &mut state.totals;
+            totals.streams_open = totals.streams_open.saturating_sub(1);
+            totals.octets_from_tcp = totals.octets_from_tcp.saturating_add(from_tcp);
+            totals.octets_to_tcp = totals.octets_to_tcp.saturating_add(to_tcp);
+            state.role
+        };
+        match role {
+            Role::Client => debug!(from_client = from_tcp, to_client = to_tcp, "request ended"),
+            Role::Bridge => debug!(from_target = from_tcp, to_target = to_tcp, "stream ended"),
+        }
     }
 }
 

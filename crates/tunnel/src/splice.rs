@@ -37,10 +37,14 @@ enum Failed {
 }
 
 /// Carries octets both ways until both directions have ended or one was reset. Dropped before, it
-/// resets both: whatever ends a transfer early, the TCP peer sees no orderly end.
-pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream, buffers: TcpBuffers) -> Carried {
+/// resets both: whatever ends a transfer early, the TCP peer sees no orderly end. `carried` is true at all times.
+pub(crate) async fn splice(
+    mut tcp: TcpStream,
+    stream: Stream,
+    buffers: TcpBuffers,
+    carried: &mut Carried,
+) {
     reset_on_close(&tcp);
-    let mut carried = Carried::default();
     let (mut stream_read, mut stream_write) = stream.into_split();
     let failed = {
         let window = buffers.window(&tcp);
@@ -60,7 +64,6 @@ pub(crate) async fn splice(mut tcp: TcpStream, stream: Stream, buffers: TcpBuffe
             debug!(kind = ?error.kind(), "the tunnel stream broke");
         }
     }
-    carried
 }
 
 /// From now on the close of a TCP connection is a reset.

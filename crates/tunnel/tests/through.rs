@@ -175,13 +175,27 @@ async fn what_a_stream_carried_counts_when_its_client_goes_in_the_middle() {
         timeout(HANG, far.read_exact(&mut [0; 15])).await.unwrap().unwrap();
         assert_eq!(tunnel.bridge().totals.streams_open, 1);
         tunnel.stop_client();
-        let counted = async {
-            while tunnel.bridge().totals.streams_open > 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        timeout(HANG, counted).await.unwrap();
+        tunnel.bridge_has_no_stream().await;
         assert_eq!(tunnel.bridge().totals.octets_to_tcp, 15);
         tunnel.finish().await;
     }
+}
+
+/// A task that waits for its target hears of nothing else: it is dropped where it stands.
+#[tokio::test]
+async fn what_a_stream_carried_counts_when_its_target_does_not_read() {
+    let (listener, addr) = listen().await;
+    let tunnel = Tunnel::start(&[addr]).await;
+    let mut near = tunnel.connect(addr).await;
+    let (far, _) = listener.accept().await.unwrap();
+    let sent = async {
+        // Once the target's buffers and all on the way are full, nothing more is taken.
+        while timeout(Duration::from_secs(1), near.write_all(&[7; 65_536])).await.is_ok() {}
+    };
+    timeout(HANG, sent).await.unwrap();
+    tunnel.stop_client();
+    tunnel.bridge_has_no_stream().await;
+    assert!(tunnel.bridge().totals.octets_to_tcp > 0);
+    drop(far);
+    tunnel.finish().await;
 }

@@ -97,6 +97,16 @@ impl Tunnel {
         self.bridge.status()
     }
 
+    /// Waits until the bridge carries nothing.
+    pub(crate) async fn bridge_has_no_stream(&self) {
+        let ended = async {
+            while self.bridge().totals.streams_open > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(HANG, ended).await.unwrap();
+    }
+
     pub(crate) async fn finish(self) {
         self.stop.cancel();
         for task in self.tasks {
