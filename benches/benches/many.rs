@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use benches::many::table;
+use benches::row;
 
 fn main() -> ExitCode {
     // Cargo adds options of its own.
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    println!("{}", table::table(&table::rows(seeds)));
+    println!("{}", row::table(&table::rows(seeds)));
     println!("{}", table::schedulers(seeds));
     ExitCode::SUCCESS
 }

@@ -30,9 +30,9 @@ fn main() -> io::Result<ExitCode> {
     }
 }
 
-/// Everything: the page, its drawings, the record.
+/// Everything: the pages, their drawings, the record.
 fn measure(docs: &Path, json: Option<PathBuf>) -> io::Result<ExitCode> {
-    let report = Report::measure();
+    let report = Report::measure(docs)?;
     report.write(docs)?;
     if let Some(path) = json {
         fs::write(path, report.json())?;

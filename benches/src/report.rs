@@ -1,7 +1,9 @@
 //! All that is measured in virtual time, as one document: `cargo xtask report`.
 
+mod blocks;
 pub mod check;
 mod json;
+mod many;
 mod page;
 mod plots;
 pub mod side_by_side;
@@ -22,6 +24,7 @@ use crate::shared::{self, Shares};
 use crate::sweep::{self, Point};
 use crate::{Load, Run, Stack};
 
+use many::Many;
 use side_by_side::SideBySide;
 
 /// Seeds of ours, of the oracle and of each peer.
@@ -47,6 +50,7 @@ pub struct Report {
     beside_tcp: Vec<Shares>,
     beginnings: Vec<Beginning>,
     points: Vec<Point>,
+    many: Many,
 }
 
 /// Something that is asked, and what there is.
@@ -68,8 +72,16 @@ pub struct Acceptance {
 
 impl Report {
     /// Measures all there is to measure: minutes of two cores.
-    #[must_use]
-    pub fn measure() -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A page in this folder, where the figures are to be written, has no place for them.
+    pub fn measure(docs: &Path) -> io::Result<Self> {
+        many::check_pages(docs)?;
+        Ok(Self::of_everything())
+    }
+
+    fn of_everything() -> Self {
         let lines = lines::lines();
         let ours = lines::measure(&lines, Stack::Ours, SEEDS);
         let oracle = lines::measure(&lines, Stack::Oracle, SEEDS_OF_PEERS);
@@ -86,21 +98,23 @@ impl Report {
             beside_tcp: shared::beside_tcp(SEEDS),
             beginnings: handshake::beginnings(),
             points: sweep::points(),
+            many: Many::measure(),
         }
     }
 
-    /// Writes the page, its drawings beside it, and what a later check compares with.
+    /// Writes the page, the figures of the other pages, the drawings beside them, and what a later check compares with.
     ///
     /// # Errors
     ///
-    /// The folder cannot be written to.
+    /// The folder cannot be written to, or a page that was there no longer is.
     pub fn write(&self, docs: &Path) -> io::Result<()> {
         fs::write(docs.join("measurements.md"), self.page())?;
         let plots = docs.join("plots");
         fs::create_dir_all(&plots)?;
-        for (name, drawing) in self.plots() {
+        for (name, drawing) in self.plots().iter().chain(self.many.plots()) {
             fs::write(plots.join(name), drawing)?;
         }
+        self.many.write(docs)?;
         fs::write(docs.join(check::FILE), check::record(&self.lines, &self.ours))
     }
 
@@ -118,6 +132,7 @@ impl Report {
         all.extend(self.of_shares());
         all.extend(self.of_adversary());
         all.extend(of_links(&self.links));
+        all.extend(self.many.acceptance());
         all
     }
 

@@ -45,7 +45,7 @@ enum Chore {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Measure the transport over every relay, in virtual time, and write docs/measurements.md
+    /// Measure in virtual time: write docs/measurements.md and the figures of the other pages of docs/
     Report {
         /// Every figure, and for each one that something is asked of whether it is met
         #[arg(long, value_name = "FILE", conflicts_with = "check")]

@@ -7,8 +7,9 @@ use ap2ap_stream::{PathId, Scheduler};
 use relay_sim::{LinkSpec, Loss, Outage, Throttle};
 
 use super::{ManyRun, Relay};
-use crate::figure::{median, quantile};
+use crate::figure::median;
 use crate::jobs::in_parallel;
+use crate::row::{Asked, Row};
 use crate::{Load, Outcome};
 
 /// Seeds of each row.
@@ -18,44 +19,6 @@ pub const SEEDS: u64 = 20;
 const DEATH: Duration = Duration::from_secs(100);
 const REBIRTH: Duration = Duration::from_secs(160);
 const FOR_EVER: Duration = Duration::from_secs(100_000);
-
-/// A figure that is asked for, over all seeds.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// Of what.
-    pub what: &'static str,
-    /// What is asked.
-    pub asked: Asked,
-    /// The median of all seeds,
-    pub median: f64,
-    /// and the worst one.
-    pub worst: f64,
-}
-
-/// What is asked of a median.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Asked {
-    /// No less.
-    AtLeast(f64),
-    /// No more.
-    AtMost(f64),
-}
-
-impl Row {
-    fn new(what: &'static str, asked: Asked, seen: &[f64]) -> Self {
-        let worst = if matches!(asked, Asked::AtLeast(_)) { 0.0 } else { 1.0 };
-        Self { what, asked, median: median(seen), worst: quantile(seen, worst) }
-    }
-
-    /// Whether it is there.
-    #[must_use]
-    pub fn met(&self) -> bool {
-        match self.asked {
-            Asked::AtLeast(bound) => self.median >= bound,
-            Asked::AtMost(bound) => self.median <= bound,
-        }
-    }
-}
 
 /// A relay like S1's: a shaper with a burst of 1,500 octets and a queue of five seconds.
 #[must_use]
@@ -164,10 +127,22 @@ fn adding_up(seeds: &[u64]) -> Vec<Row> {
     });
     let (of_sum, of_best): (Vec<f64>, Vec<f64>) = all.into_iter().unzip();
     vec![
-        Row::new("8 x 3 KB/s: share of what each carries alone", Asked::AtLeast(0.92), &shares),
-        Row::new("8 x 3 KB/s: p99 of requests, ms", Asked::AtMost(400.0), &pings),
-        Row::new("3, 16 and 8 KB/s with 10 % loss: share of the sum", Asked::AtLeast(0.9), &of_sum),
-        Row::new("the same, of the best alone", Asked::AtLeast(0.97), &of_best),
+        Row::of_median(
+            "8 x 3 KB/s: share of what each carries alone",
+            Asked::AtLeast(0.92),
+            &shares,
+        ),
+        Row::of_median("8 x 3 KB/s: p99 of requests, ms", Asked::AtMost(400.0), &pings),
+        Row::of_median(
+            "3, 16 and 8 KB/s with 10 % loss: share of the sum",
+            Asked::AtLeast(0.9),
+            &of_sum,
+        ),
+        Row::of_median(
+            "3, 16 and 8 KB/s with 10 % loss: of the best alone",
+            Asked::AtLeast(0.97),
+            &of_best,
+        ),
     ]
 }
 
@@ -190,9 +165,21 @@ fn sharing(seeds: &[u64]) -> Vec<Row> {
     let pings: Vec<f64> = all.iter().map(|figures| figures.1).collect();
     let carrying: Vec<f64> = all.iter().map(|figures| figures.2).collect();
     vec![
-        Row::new("8 paths through one relay: share of one alone", Asked::AtLeast(0.9), &shares),
-        Row::new("the same: p99 of requests / one's alone", Asked::AtMost(1.5), &pings),
-        Row::new("the same: paths that carry at the end", Asked::AtMost(1.0), &carrying),
+        Row::of_median(
+            "8 paths through one relay: share of one alone",
+            Asked::AtLeast(0.9),
+            &shares,
+        ),
+        Row::of_median(
+            "8 paths through one relay: p99 of requests / one's alone",
+            Asked::AtMost(1.5),
+            &pings,
+        ),
+        Row::of_median(
+            "8 paths through one relay: paths that carry at the end",
+            Asked::AtMost(1.0),
+            &carrying,
+        ),
     ]
 }
 
@@ -206,8 +193,8 @@ fn dying(seeds: &[u64]) -> Vec<Row> {
         after.map_or(f64::INFINITY, |at| at.saturating_sub(REBIRTH).as_secs_f64())
     });
     vec![
-        Row::new("half of 8 die: longest gap, s", Asked::AtMost(1.5), &gaps),
-        Row::new(
+        Row::of_median("half of 8 die: longest gap, s", Asked::AtMost(1.5), &gaps),
+        Row::of_median(
             "all die, others come after 60 s: bulk goes on after s",
             Asked::AtMost(1.0),
             &waits,
@@ -238,23 +225,6 @@ pub fn schedulers(seeds: u64) -> String {
             let _ =
                 writeln!(text, "| {name} | {order} | {rate:.2} | {p50:.0} | {p95:.0} | {p99:.0} |");
         }
-    }
-    text
-}
-
-/// The rows as a table.
-#[must_use]
-pub fn table(rows: &[Row]) -> String {
-    let mut text =
-        String::from("| what | asked | median | worst seed | met |\n|---|---|---|---|---|\n");
-    for row in rows {
-        let asked = match row.asked {
-            Asked::AtLeast(bound) => format!(">= {bound}"),
-            Asked::AtMost(bound) => format!("<= {bound}"),
-        };
-        let met = if row.met() { "yes" } else { "**no**" };
-        let (what, median, worst) = (row.what, row.median, row.worst);
-        let _ = writeln!(text, "| {what} | {asked} | {median:.3} | {worst:.3} | {met} |");
     }
     text
 }

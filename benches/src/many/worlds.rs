@@ -1,10 +1,13 @@
 //! Sessions drawn at random: paths that join and leave, relays that die, come back, change and are shared.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use relay_sim::{LinkPlan, LinkSpec, Loss, Outage, Throttle};
 
 use super::{ManyRun, Relay};
+use crate::figure::quantile;
+use crate::jobs::in_parallel;
 use crate::luck::Luck;
 use crate::{Load, Outcome};
 
@@ -137,4 +140,32 @@ fn below(luck: &mut Luck, end: u64) -> u64 {
     )]
     let drawn = (luck.draw() * end as f64) as u64;
     drawn
+}
+
+/// So many worlds, and what was made of them.
+#[must_use]
+pub fn make(count: u64) -> Vec<Made> {
+    let seeds: Vec<u64> = (1..=count).collect();
+    in_parallel(&seeds, |seed| {
+        let made = World::draw(*seed).make();
+        assert_eq!(made.outcome.fault, None, "world {seed}");
+        made
+    })
+}
+
+/// A table for people.
+#[must_use]
+pub fn table(made: &[Made]) -> String {
+    let mut text =
+        String::from("| | best tenth | median | worst tenth | worst |\n|---|---|---|---|---|\n");
+    let mut row = |name: &str, seen: Vec<f64>, more_is_better: bool| {
+        let of = |share: f64| quantile(&seen, if more_is_better { 1.0 - share } else { share });
+        let [best, median, tenth, worst] = [0.1, 0.5, 0.9, 1.0].map(of);
+        let _ = writeln!(text, "| {name} | {best:.2} | {median:.2} | {tenth:.2} | {worst:.2} |");
+    };
+    let of = |figure: fn(&Made) -> f64| made.iter().map(figure).collect();
+    row("bulk / what the first path carries alone", of(|made| made.of_first), true);
+    row("longest time without bulk in order, s", of(|made| made.longest_gap), false);
+    row("octets that entered the relays / delivered", of(|made| made.cost), false);
+    text
 }

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::Stack;
 use crate::lines::{self, Line, Measured};
-use crate::report::shown;
+use crate::report::{many, shown};
 
 /// Where figures are kept, in the folder of the page.
 pub const FILE: &str = "measurements-check.json";
-/// Seeds that a check can afford.
+/// Seeds that a check can afford, of the named relays and of many at once.
 const SEEDS: usize = 5;
+const SEEDS_OF_MANY: u64 = 2;
 /// Figures are the same on every machine but for how its library rounds powers and logarithms.
 const TOLERANCE: f64 = 0.02;
 
@@ -28,6 +29,7 @@ pub struct Found {
 pub(super) fn record(lines: &[Line], ours: &[Measured]) -> String {
     let figures: serde_json::Map<String, Value> = medians(lines, ours)
         .into_iter()
+        .chain(many::few(SEEDS_OF_MANY))
         .map(|(name, (value, _))| {
             (name, if value.is_finite() { json!(value) } else { json!(null) })
         })
@@ -35,7 +37,7 @@ pub(super) fn record(lines: &[Line], ours: &[Measured]) -> String {
     format!("{:#}\n", json!({ "seeds": SEEDS, "figures": figures }))
 }
 
-/// Measures with few seeds, and compares with what a whole report wrote.
+/// Measures with few seeds what is asked, and compares with what a whole report wrote.
 ///
 /// # Errors
 ///
@@ -46,7 +48,9 @@ pub fn check(recorded: &str) -> Result<Found, serde_json::Error> {
     let seeds = u64::try_from(SEEDS).unwrap_or(1);
     let ours = lines::measure(&lines, Stack::Ours, seeds);
     let mut found = Found::default();
-    for (name, (now, is_share)) in medians(&lines, &ours) {
+    for (name, (now, is_share)) in
+        medians(&lines, &ours).into_iter().chain(many::few(SEEDS_OF_MANY))
+    {
         let then = recorded.get("figures").and_then(|figures| figures.get(&name));
         let then = then.map(|then| then.as_f64().unwrap_or(f64::INFINITY));
         match then.map(|then| compare(now, then, is_share)) {

@@ -170,7 +170,8 @@ const INTRODUCTION: &str = "\
 # Measurements
 
 Written by `cargo xtask report`, in virtual time: the same on every machine. `cargo xtask report --json FILE` writes \
-all of it for programs. Runs over real tors are in [Measurements with tor](measurements-tor.md).
+all of it for programs. Sessions over many relays are in [Many relays, one session](measurements-many.md), days behind censors and what \
+`measure` finds in [Open questions](open-questions.md), runs over real tors, one relay or eight, in [Measurements with tor](measurements-tor.md).
 
 I: one bulk upload beside a request of 100 octets and its echo each half second, whether answered or not; B: the upload alone; \
 D: bulk both ways. Nothing marks a stream as interactive; nobody tells a rate. Runs of 60 s (S4-B and S5-B: 30 s); the relays are \
