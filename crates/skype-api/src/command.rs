@@ -1,10 +1,14 @@
 //! What a client program says to Skype.
 
+mod answer;
+mod set;
+
 use std::fmt;
+
+pub use set::{Set, SetUser};
 
 use crate::error_code::ErrorCode;
 use crate::name::{AppName, ProgramName, UserHandle};
-use crate::status::UserStatus;
 use crate::stream_ref::{StreamRef, decimal};
 use crate::words::{Words, keyword, name_of};
 
@@ -25,12 +29,12 @@ pub enum Command<'a> {
     Ping,
     /// `RESETIDLETIMER`: said once a minute, it keeps the user from being shown as away.
     ResetIdleTimer,
-    /// `SEARCH FRIENDS`
-    SearchFriends,
+    /// `SEARCH ..`
+    Search(Search<'a>),
     /// `GET ..`
     Get(Get<'a>),
-    /// `SET USERSTATUS status`
-    SetUserStatus(UserStatus),
+    /// `SET ..`
+    Set(Set<'a>),
     /// `CREATE APPLICATION app`
     Create(AppName),
     /// `DELETE APPLICATION app`
@@ -51,6 +55,17 @@ pub enum Command<'a> {
     },
 }
 
+/// Whom a client looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search<'a> {
+    /// `FRIENDS`: the contact list.
+    Friends,
+    /// `USERSWAITINGMYAUTHORIZATION`: who asked and was not answered.
+    UsersWaitingMyAuthorization,
+    /// `USERS target`: anybody, by name or address. It asks the network, and takes some ten seconds.
+    Users(&'a str),
+}
+
 /// What a client asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Get<'a> {
@@ -62,6 +77,10 @@ pub enum Get<'a> {
     CurrentUserHandle,
     /// `SKYPEVERSION`
     SkypeVersion,
+    /// `SILENT_MODE`
+    SilentMode,
+    /// `AUTOAWAY`
+    AutoAway,
     /// `APPLICATION app property`
     Application {
         /// Which application.
@@ -184,9 +203,9 @@ impl<'a> Command<'a> {
             },
             Verb::Ping => Ok(Self::Ping),
             Verb::ResetIdleTimer => Ok(Self::ResetIdleTimer),
-            Verb::Search => search(words),
+            Verb::Search => search(words).map(Self::Search),
             Verb::Get => get(words).map(Self::Get),
-            Verb::Set => set(words),
+            Verb::Set => Set::parse(words).map(Self::Set),
             Verb::Create => {
                 let (missing, wrong) = (ErrorCode::CREATE_NO_OBJECT, ErrorCode::CREATE_OBJECT);
                 application(&mut words, missing, wrong)?;
@@ -220,21 +239,28 @@ fn application(
     }
 }
 
-fn search(mut words: Words<'_>) -> Result<Command<'_>, ErrorCode> {
-    if !words.word().eq_ignore_ascii_case("FRIENDS") {
-        return Err(ErrorCode::SEARCH_WHAT);
+fn search(mut words: Words<'_>) -> Result<Search<'_>, ErrorCode> {
+    #[derive(Clone, Copy)]
+    enum What {
+        Friends,
+        Waiting,
+        Users,
     }
-    if !words.last().is_empty() {
-        return Err(ErrorCode::SEARCH_FRIENDS_TARGET);
+    const WHAT: [(&str, What); 3] = [
+        ("FRIENDS", What::Friends),
+        ("USERSWAITINGMYAUTHORIZATION", What::Waiting),
+        ("USERS", What::Users),
+    ];
+    let what = keyword(&WHAT, words.word()).ok_or(ErrorCode::SEARCH_WHAT)?;
+    let target = words.last();
+    match what {
+        What::Users if target.is_empty() => Err(ErrorCode::SEARCH_NO_TARGET),
+        What::Users => Ok(Search::Users(target)),
+        What::Friends if target.is_empty() => Ok(Search::Friends),
+        What::Friends => Err(ErrorCode::SEARCH_FRIENDS_TARGET),
+        // No source says what comes of a target here: it is ignored.
+        What::Waiting => Ok(Search::UsersWaitingMyAuthorization),
     }
-    Ok(Command::SearchFriends)
-}
-
-fn set(mut words: Words<'_>) -> Result<Command<'_>, ErrorCode> {
-    if !words.word().eq_ignore_ascii_case("USERSTATUS") {
-        return Err(ErrorCode::SET_WHAT);
-    }
-    UserStatus::parse(words.last()).map(Command::SetUserStatus).ok_or(ErrorCode::USER_STATUS)
 }
 
 fn get(mut words: Words<'_>) -> Result<Get<'_>, ErrorCode> {
@@ -244,22 +270,28 @@ fn get(mut words: Words<'_>) -> Result<Get<'_>, ErrorCode> {
         ConnStatus,
         CurrentUserHandle,
         SkypeVersion,
+        SilentMode,
+        AutoAway,
         Application,
         User,
     }
-    const WHAT: [(&str, What); 6] = [
+    const WHAT: [(&str, What); 8] = [
         ("APPLICATION", What::Application),
         ("USER", What::User),
         ("USERSTATUS", What::UserStatus),
         ("CONNSTATUS", What::ConnStatus),
         ("CURRENTUSERHANDLE", What::CurrentUserHandle),
         ("SKYPEVERSION", What::SkypeVersion),
+        ("SILENT_MODE", What::SilentMode),
+        ("AUTOAWAY", What::AutoAway),
     ];
     match keyword(&WHAT, words.word()).ok_or(ErrorCode::GET_WHAT)? {
         What::UserStatus => Ok(Get::UserStatus),
         What::ConnStatus => Ok(Get::ConnStatus),
         What::CurrentUserHandle => Ok(Get::CurrentUserHandle),
         What::SkypeVersion => Ok(Get::SkypeVersion),
+        What::SilentMode => Ok(Get::SilentMode),
+        What::AutoAway => Ok(Get::AutoAway),
         What::Application => {
             let app = AppName::new(words.word()).map_err(|_| ErrorCode::GET_NAME)?;
             let property = AppProperty::parse(words.last()).ok_or(ErrorCode::GET_PROPERTY)?;
@@ -331,13 +363,23 @@ impl fmt::Display for Command<'_> {
             Self::Protocol(version) => write!(f, "PROTOCOL {version}"),
             Self::Ping => f.write_str("PING"),
             Self::ResetIdleTimer => f.write_str("RESETIDLETIMER"),
-            Self::SearchFriends => f.write_str("SEARCH FRIENDS"),
+            Self::Search(whom) => write!(f, "SEARCH {whom}"),
             Self::Get(what) => write!(f, "GET {what}"),
-            Self::SetUserStatus(status) => write!(f, "SET USERSTATUS {status}"),
+            Self::Set(what) => write!(f, "SET {what}"),
             Self::Create(app) => write!(f, "CREATE APPLICATION {app}"),
             Self::Delete(app) => write!(f, "DELETE APPLICATION {app}"),
             Self::Alter { app, action } => write!(f, "ALTER APPLICATION {app} {action}"),
             Self::Unknown { text, code: _ } => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Display for Search<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Friends => f.write_str("FRIENDS"),
+            Self::UsersWaitingMyAuthorization => f.write_str("USERSWAITINGMYAUTHORIZATION"),
+            Self::Users(target) => write!(f, "USERS {target}"),
         }
     }
 }
@@ -349,6 +391,8 @@ impl fmt::Display for Get<'_> {
             Self::ConnStatus => f.write_str("CONNSTATUS"),
             Self::CurrentUserHandle => f.write_str("CURRENTUSERHANDLE"),
             Self::SkypeVersion => f.write_str("SKYPEVERSION"),
+            Self::SilentMode => f.write_str("SILENT_MODE"),
+            Self::AutoAway => f.write_str("AUTOAWAY"),
             Self::Application { app, property } => write!(f, "APPLICATION {app} {property}"),
             Self::User { user, property } => write!(f, "USER {user} {property}"),
         }

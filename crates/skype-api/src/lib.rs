@@ -3,6 +3,7 @@
 #[cfg(feature = "unix")]
 pub mod attach;
 mod command;
+pub mod dbus;
 mod error_code;
 mod line;
 mod message;
@@ -11,9 +12,13 @@ pub mod session;
 mod status;
 mod stream_ref;
 mod text;
+mod user;
 mod words;
+pub mod x11;
 
-pub use command::{Alter, AppProperty, Command, DATAGRAM_OCTETS_MAX, Get, WRITE_OCTETS_MAX};
+pub use command::{
+    Alter, AppProperty, Command, DATAGRAM_OCTETS_MAX, Get, Search, Set, SetUser, WRITE_OCTETS_MAX,
+};
 pub use error_code::ErrorCode;
 pub use line::{COMMAND_ID_OCTETS_MAX, CommandId, Line, LineError, MESSAGE_OCTETS_MAX, check_text};
 pub use message::{AppNews, Backlog, Echo, Message};
@@ -24,3 +29,4 @@ pub use name::{
 pub use session::{Event, Output, Session, SessionConfig};
 pub use status::{ConnStatus, UserStatus};
 pub use stream_ref::{StreamRef, StreamRefError};
+pub use user::{BuddyStatus, UserNews};

@@ -7,6 +7,7 @@ use crate::error_code::ErrorCode;
 use crate::name::{AppName, UserHandle};
 use crate::status::{ConnStatus, UserStatus};
 use crate::stream_ref::{StreamRef, decimal};
+use crate::user::{switch, switch_name};
 use crate::words::{Words, keyword};
 
 /// A reply or a notification; the two look alike but for the reply's id.
@@ -31,7 +32,20 @@ pub enum Message<'a> {
     CurrentUserHandle(UserHandle),
     /// `SKYPEVERSION version`
     SkypeVersion(&'a str),
-    /// `USER user property value`; the value may be empty.
+    /// `SILENT_MODE ON|OFF`
+    SilentMode(bool),
+    /// `AUTOAWAY ON|OFF`
+    AutoAway(bool),
+    /// `GROUP number property value`: news of contact groups, which come unasked.
+    Group {
+        /// Which group.
+        number: u64,
+        /// Which property, as written.
+        property: &'a str,
+        /// Its value, to the end of the line.
+        value: &'a str,
+    },
+    /// `USER user property value`; the value may be empty. [`UserNews`](crate::UserNews) reads it.
     User {
         /// Whose property.
         user: UserHandle,
@@ -134,6 +148,9 @@ enum Head {
     UserStatus,
     CurrentUserHandle,
     SkypeVersion,
+    SilentMode,
+    AutoAway,
+    Group,
     User,
     Users,
     Application,
@@ -143,7 +160,7 @@ enum Head {
     Error,
 }
 
-const HEADS: [(&str, Head); 15] = [
+const HEADS: [(&str, Head); 18] = [
     ("APPLICATION", Head::Application),
     ("ALTER", Head::Alter),
     ("USER", Head::User),
@@ -156,6 +173,9 @@ const HEADS: [(&str, Head); 15] = [
     ("USERSTATUS", Head::UserStatus),
     ("CURRENTUSERHANDLE", Head::CurrentUserHandle),
     ("SKYPEVERSION", Head::SkypeVersion),
+    ("SILENT_MODE", Head::SilentMode),
+    ("AUTOAWAY", Head::AutoAway),
+    ("GROUP", Head::Group),
     ("USERS", Head::Users),
     ("CREATE", Head::Create),
     ("DELETE", Head::Delete),
@@ -170,7 +190,7 @@ impl<'a> Message<'a> {
 
     /// An `ERROR` with the text Skype gives it.
     #[must_use]
-    pub const fn error(code: ErrorCode) -> Self {
+    pub fn error(code: ErrorCode) -> Self {
         Self::Error { code, text: code.text() }
     }
 
@@ -185,6 +205,13 @@ impl<'a> Message<'a> {
             Head::UserStatus => Self::UserStatus(UserStatus::parse(words.last())?),
             Head::CurrentUserHandle => Self::CurrentUserHandle(words.last().parse().ok()?),
             Head::SkypeVersion => Self::SkypeVersion(words.last()),
+            Head::SilentMode => Self::SilentMode(switch(words.last())?),
+            Head::AutoAway => Self::AutoAway(switch(words.last())?),
+            Head::Group => {
+                let (number, property) = (decimal(words.word())?, words.word());
+                (!property.is_empty()).then_some(())?;
+                Self::Group { number, property, value: words.text() }
+            }
             Head::User => {
                 let (user, property) = (words.word().parse().ok()?, words.word());
                 (!property.is_empty()).then_some(())?;
@@ -288,6 +315,11 @@ impl fmt::Display for Message<'_> {
             Self::UserStatus(status) => write!(f, "USERSTATUS {status}"),
             Self::CurrentUserHandle(user) => write!(f, "CURRENTUSERHANDLE {user}"),
             Self::SkypeVersion(version) => write!(f, "SKYPEVERSION {version}"),
+            Self::SilentMode(on) => write!(f, "SILENT_MODE {}", switch_name(*on)),
+            Self::AutoAway(on) => write!(f, "AUTOAWAY {}", switch_name(*on)),
+            Self::Group { number, property, value } => {
+                write!(f, "GROUP {number} {property} {value}")
+            }
             Self::User { user, property, value } => write!(f, "USER {user} {property} {value}"),
             Self::Users(users) => {
                 f.write_str("USERS ")?;

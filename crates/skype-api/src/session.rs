@@ -226,7 +226,8 @@ impl Session {
         if text.len() > DATAGRAM_OCTETS_MAX {
             return Err(SendError::TooLarge);
         }
-        if text.is_empty() || check_text(text).is_err() {
+        // Not every transport carries a line feed.
+        if text.is_empty() || check_text(text).is_err() || text.contains('\n') {
             return Err(SendError::Text);
         }
         self.check_stream(stream, DATAGRAMS_PENDING_MAX)?;
@@ -282,15 +283,18 @@ impl Session {
         id
     }
 
-    fn step(&mut self, now: Instant, step: Step) {
+    const fn step_command(&self, step: Step) -> Command<'static> {
         let SessionConfig { program, app, protocol } = self.config;
-        let command = match step {
+        match step {
             Step::Name => Command::Name(program),
             Step::Protocol => Command::Protocol(protocol),
             Step::Create => Command::Create(app),
             Step::Streams => Command::Get(Get::Application { app, property: AppProperty::Streams }),
-        };
-        let id = self.command(now, Asked::Step(step), command);
+        }
+    }
+
+    fn step(&mut self, now: Instant, step: Step) {
+        let id = self.command(now, Asked::Step(step), self.step_command(step));
         self.state = State::Waiting { step, id };
     }
 

@@ -5,6 +5,7 @@ mod error;
 mod event;
 mod link;
 mod relays;
+mod skype;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,6 +19,7 @@ pub use event::{EVENTS_MAX, EventConfig, Happening};
 pub use link::{BURST_DEFAULT, LinkBetween, LinkConfig, ThrottleKind};
 pub use relays::{ChoiceRule, Preset, RELAYS_MAX, RelaysConfig, WhenGone};
 use serde::Deserialize;
+pub use skype::{ConnectingEnd, ContactConfig, ContactRule, SendingForm, SkypeConfig};
 use skype_api::UserHandle;
 
 /// Logins of one overlay: each has a socket, and descriptors are few.
@@ -53,6 +55,11 @@ pub struct OverlayConfig {
     /// Who is logged in, each with a Skype of its own.
     #[serde(rename = "login")]
     pub logins: Vec<LoginConfig>,
+    /// How their Skypes behave where real ones differed.
+    pub skype: SkypeConfig,
+    /// Who is in whose contact list, where not everybody is.
+    #[serde(rename = "contact")]
+    pub contacts: Vec<ContactConfig>,
     /// What lies between any two logins.
     pub link: LinkConfig,
     /// What lies between two particular logins; what is not said here is as in `link`.
@@ -135,6 +142,15 @@ impl OverlayConfig {
             }
             between.link.check(&table)?;
         }
+        self.skype.check()?;
+        known("skype.accepts", &self.skype.accepts, &names)?;
+        for (index, contact) in self.contacts.iter().enumerate() {
+            known(&format!("contact[{index}].logins"), &contact.logins, &names)?;
+            if self.skype.contacts == ContactRule::Everybody {
+                let (key, other) = (format!("contact[{index}]"), "skype.contacts = \"listed\"");
+                return Err(ConfigError::Needs { key, other: other.to_owned() });
+            }
+        }
         self.check_what_happens(&names)
     }
 
@@ -166,7 +182,7 @@ fn handle(key: impl Into<String>, name: &str) -> Result<UserHandle, ConfigError>
 }
 
 /// The logins of a list, which were said at `key`; of an empty one, none.
-fn handles(key: &str, logins: &[String]) -> Result<BTreeSet<UserHandle>, ConfigError> {
+pub(crate) fn handles(key: &str, logins: &[String]) -> Result<BTreeSet<UserHandle>, ConfigError> {
     logins.iter().map(|login| handle(key, login)).collect()
 }
 

@@ -6,9 +6,10 @@ mod server;
 mod socket;
 
 pub use config::{
-    BURST_DEFAULT, CensorConfig, ChoiceRule, Class, ConfigError, Consent, EVENTS_MAX, EventConfig,
-    Happening, LOGINS_MAX, LinkBetween, LinkConfig, LoginConfig, Manner, OverlayConfig, Preset,
-    RELAYS_MAX, RelaysConfig, ThrottleKind, WhenGone,
+    BURST_DEFAULT, CensorConfig, ChoiceRule, Class, ConfigError, ConnectingEnd, Consent,
+    ContactConfig, ContactRule, EVENTS_MAX, EventConfig, Happening, LOGINS_MAX, LinkBetween,
+    LinkConfig, LoginConfig, Manner, OverlayConfig, Preset, RELAYS_MAX, RelaysConfig, SendingForm,
+    SkypeConfig, ThrottleKind, WhenGone,
 };
 pub use overlay::{
     APPS_PER_LOGIN_MAX, AttachError, CLIENTS_PER_LOGIN_MAX, ClientId, Output, Overlay,

@@ -7,6 +7,7 @@ mod relays;
 mod script;
 mod timers;
 mod trunk;
+mod users;
 mod ways;
 mod writes;
 
@@ -23,9 +24,10 @@ use skype_api::{
     AppName, Command, CommandId, ErrorCode, Line, Message, StreamRef, UserHandle, UserStatus,
 };
 use timers::{Timer, Timers};
+use users::Contacts;
 pub use ways::StreamRoute;
 
-use crate::config::{ConfigError, Consent, OverlayConfig};
+use crate::config::{ConfigError, Consent, OverlayConfig, SkypeConfig};
 
 /// Programs attached to one Skype.
 pub const CLIENTS_PER_LOGIN_MAX: usize = 32;
@@ -121,6 +123,9 @@ pub struct RouteStats {
 #[derive(Debug)]
 pub struct Overlay {
     logins: BTreeMap<UserHandle, Login>,
+    /// How every Skype behaves.
+    skype: SkypeConfig,
+    contacts: Contacts,
     clients: BTreeMap<ClientId, Client>,
     pairs: BTreeMap<PairId, Pair>,
     links: Links,
@@ -153,6 +158,8 @@ struct Login {
     consent: Consent,
     consent_delay: Duration,
     status: UserStatus,
+    is_silent: bool,
+    goes_away: bool,
     clients: BTreeSet<ClientId>,
     apps: BTreeMap<AppName, App>,
 }
@@ -209,6 +216,8 @@ impl Overlay {
                     consent: login.consent,
                     consent_delay: Duration::from_millis(login.consent_ms),
                     status: UserStatus::Online,
+                    is_silent: false,
+                    goes_away: true,
                     clients: BTreeSet::new(),
                     apps: BTreeMap::new(),
                 },
@@ -224,6 +233,8 @@ impl Overlay {
         let relays = config.relays.map(|relays| Relays::new(relays, config.seed, now, &all));
         let mut overlay = Self {
             logins,
+            skype: config.skype.clone(),
+            contacts: Contacts::new(config),
             clients: BTreeMap::new(),
             pairs: BTreeMap::new(),
             links: Links { default, between, seed: config.seed, next_pair: 0 },
@@ -279,6 +290,7 @@ impl Overlay {
             Err(_) => (None, Command::Unknown { text, code: ErrorCode::GENERAL_SYNTAX }),
         };
         let caller = Caller { client, login, id };
+        let said = self.outbox.len();
         // Kopete asks by PING, before it says its name, whether somebody is logged in.
         let result = if named || matches!(command, Command::Name(_) | Command::Ping) {
             self.carry_out(now, caller, command)
@@ -287,6 +299,13 @@ impl Overlay {
         };
         if let Err(code) = result {
             self.reply(caller, Message::error(code));
+        }
+        if self.skype.news_first
+            && let Some(answer) = self.outbox.make_contiguous().get_mut(said..)
+            && !answer.is_empty()
+        {
+            // The reply is what was said first.
+            answer.rotate_left(1);
         }
     }
 
@@ -329,6 +348,7 @@ impl Overlay {
             Timer::Relays => self.change_relays(now),
             Timer::Sweep(login) => self.sweep(now, login),
             Timer::Cue(cue) => self.play(now, cue),
+            Timer::Say { client, line } => self.say(client, line),
         }
     }
 
@@ -340,7 +360,15 @@ impl Overlay {
     /// The direct answer to a command: to its program alone, under its id.
     fn reply(&mut self, caller: Caller<'_>, message: Message<'_>) {
         let line = Line { id: caller.id, body: message }.to_string();
-        self.outbox.push_back((caller.client, line));
+        self.say(caller.client, line);
+    }
+
+    /// Says a line as these Skypes spell it, if the program is still there.
+    fn say(&mut self, client: ClientId, line: String) {
+        if self.clients.contains_key(&client) {
+            let line = self.skype.spelled(line);
+            self.outbox.push_back((client, line));
+        }
     }
 
     /// News for every program attached to a login.
@@ -349,7 +377,7 @@ impl Overlay {
         let named = |id: &&ClientId| self.clients.get(id).is_some_and(|client| client.named);
         let mut line = None;
         for &client in skype.clients.iter().filter(named) {
-            let line = line.get_or_insert_with(|| message.to_string());
+            let line = line.get_or_insert_with(|| self.skype.spelled(message.to_string()));
             self.outbox.push_back((client, line.clone()));
         }
     }

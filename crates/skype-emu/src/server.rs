@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use skype_api::UserHandle;
-use skype_api::attach::unix::UnixAttach;
+use skype_api::attach::unix::{TrySendError, UnixAttach};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
@@ -227,11 +227,18 @@ impl Server {
             match overlay.poll_output(now) {
                 Output::Send { client: id, line } => {
                     let Some(client) = self.clients.get_mut(&id) else { continue };
-                    if let Err(error) = client.io.try_send(&line)
-                        && !client.gone
-                    {
-                        debug!(client = ?id, %error, "program dropped");
-                        client.gone = true;
+                    match client.io.try_send(&line) {
+                        Ok(()) => {}
+                        // A line feed from a program on a transport that can carry it.
+                        Err(error @ TrySendError::Line) => {
+                            debug!(client = ?id, %error, "line dropped");
+                        }
+                        Err(error @ (TrySendError::Full | TrySendError::Closed)) => {
+                            if !client.gone {
+                                debug!(client = ?id, %error, "program dropped");
+                            }
+                            client.gone = true;
+                        }
                     }
                 }
                 Output::Quit { login } => {

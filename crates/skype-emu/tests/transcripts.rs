@@ -2,103 +2,12 @@
 //! the project's collection; replies are compared word for word.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+mod world;
 
-use skype_emu::{ClientId, Consent, Output, Overlay, OverlayConfig, STREAM_IDLE};
+use std::time::Duration;
 
-/// An overlay, its clock, and what each program heard and did not yet look at.
-struct World {
-    overlay: Overlay,
-    now: Instant,
-    heard: BTreeMap<ClientId, Vec<String>>,
-}
-
-const CONFIG: &str = r#"
-    seed = 7
-    [[login]]
-    name = "alice"
-    socket = "alice.sock"
-    [[login]]
-    name = "bob"
-    socket = "bob.sock"
-    [link]
-    rtt_ms = 100
-"#;
-
-impl World {
-    fn new(config: &str) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "any origin will do")]
-        let now = Instant::now();
-        let config: OverlayConfig = toml::from_str(config).unwrap();
-        Self { overlay: Overlay::new(now, &config).unwrap(), now, heard: BTreeMap::new() }
-    }
-
-    /// A program that only reached the socket.
-    fn program(&mut self, login: &str) -> ClientId {
-        self.overlay.attach(login.parse().unwrap()).unwrap()
-    }
-
-    /// A program that has consent and the application `a`.
-    fn attached(&mut self, login: &str) -> ClientId {
-        let client = self.program(login);
-        for line in ["NAME test", "PROTOCOL 7", "CREATE APPLICATION a"] {
-            self.say(client, line);
-        }
-        self.heard.remove(&client);
-        client
-    }
-
-    /// Alice and Bob with one stream between them.
-    fn connected() -> (Self, ClientId, ClientId) {
-        Self::connected_in(CONFIG)
-    }
-
-    fn connected_in(config: &str) -> (Self, ClientId, ClientId) {
-        let mut world = Self::new(config);
-        let (alice, bob) = (world.attached("alice"), world.attached("bob"));
-        world.say(alice, "ALTER APPLICATION a CONNECT bob");
-        world.sleep(Duration::from_millis(100));
-        world.heard.clear();
-        (world, alice, bob)
-    }
-
-    fn say(&mut self, client: ClientId, line: &str) {
-        self.overlay.handle_line(self.now, client, line);
-        self.settle();
-    }
-
-    fn settle(&mut self) -> Option<Instant> {
-        loop {
-            match self.overlay.poll_output(self.now) {
-                Output::Send { client, line } => self.heard.entry(client).or_default().push(line),
-                Output::Quit { .. } | Output::Start { .. } => panic!("no Skype was to die"),
-                Output::Wait(until) => return until,
-            }
-        }
-    }
-
-    /// Lets time pass, stopping wherever something is due.
-    fn sleep(&mut self, time: Duration) {
-        let end = self.now + time;
-        while let Some(due) = self.settle().filter(|due| *due <= end) {
-            self.now = due;
-        }
-        self.now = end;
-        self.settle();
-    }
-
-    #[track_caller]
-    fn expect(&mut self, client: ClientId, lines: &[&str]) {
-        assert_eq!(self.heard.remove(&client).unwrap_or_default(), lines);
-    }
-
-    #[track_caller]
-    fn expect_answer(&mut self, client: ClientId, said: &str, answer: &str) {
-        self.say(client, said);
-        self.expect(client, &[answer]);
-    }
-}
+use skype_emu::{Consent, OverlayConfig, STREAM_IDLE};
+use world::{CONFIG, World};
 
 #[test]
 fn greets_a_program_as_skype_for_linux_did() {

@@ -151,7 +151,7 @@ impl UnixAttach {
         if self.closed {
             return Err(TrySendError::Closed);
         }
-        if check_text(line).is_err() {
+        if check_text(line).is_err() || line.contains('\n') {
             return Err(TrySendError::Line);
         }
         if self.waiting() + line.len() + 1 > self.output_max {

@@ -16,13 +16,7 @@ impl Session {
     /// replies since protocol 4, and NAME comes before any protocol.
     pub(super) fn expected(&self, message: &Message<'_>) -> Option<u64> {
         let State::Waiting { step, id } = self.state else { return None };
-        let answers = match (step, message) {
-            (_, Message::Error { .. }) | (Step::Name, Message::Ok) => true,
-            (Step::Name, Message::ConnStatus(status)) => *status != ConnStatus::Online,
-            (Step::Protocol, Message::Protocol(_)) => true,
-            (Step::Create, Message::Created(app)) => *app == self.config.app,
-            (_, _) => false,
-        };
+        let answers = self.step_command(step).is_answered_by(message);
         answers.then_some(id)
     }
 
@@ -109,6 +103,9 @@ impl Session {
             | Message::UserStatus(_)
             | Message::CurrentUserHandle(_)
             | Message::SkypeVersion(_)
+            | Message::SilentMode(_)
+            | Message::AutoAway(_)
+            | Message::Group { .. }
             | Message::User { .. }
             | Message::Users(_)
             | Message::Application { .. }

@@ -60,6 +60,14 @@ pub enum ConfigError {
         /// The other one.
         other: String,
     },
+    /// A text with a blank or a control in it.
+    #[error("{key}: a blank or a control character at octet {at}")]
+    Text {
+        /// Which key.
+        key: String,
+        /// Where.
+        at: usize,
+    },
     /// Nobody is logged in.
     #[error("there is no login: add at least one [[login]] with a name and a socket")]
     NoLogin,
@@ -75,7 +83,8 @@ impl ConfigError {
             | Self::Twice { key, .. }
             | Self::UnknownLogin { key, .. }
             | Self::Needs { key, .. }
-            | Self::Exclusive { key, .. } => key,
+            | Self::Exclusive { key, .. }
+            | Self::Text { key, .. } => key,
             Self::NoLogin => "login",
         }
     }

@@ -1,6 +1,6 @@
 //! Commands about applications: the AP2AP life cycle.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skype_api::{
     Alter, AppName, AppNews, AppProperty, Backlog, DATAGRAM_OCTETS_MAX, Echo, ErrorCode, Message,
@@ -10,6 +10,7 @@ use skype_api::{
 use super::pair::{Arrival, Half, Pair, PairId, Side, lines};
 use super::writes::octets;
 use super::{APPS_PER_LOGIN_MAX, App, Caller, Overlay, STREAMS_PER_APP_MAX, Timer, add};
+use crate::config::ConnectingEnd;
 
 impl Overlay {
     pub(super) fn create(&mut self, caller: Caller<'_>, app: AppName) -> Result<(), ErrorCode> {
@@ -111,11 +112,20 @@ impl Overlay {
             }
         }
         let reachable = self.is_reachable(login, app) && self.is_reachable(user, app);
-        let made = login != user && reachable && self.make_pair(now, login, app, user);
+        let may = !self.contacts.is_blocked(user, login)
+            && (!self.skype.contacts_only || self.contacts.is_mutual(login, user));
+        let made = login != user && reachable && may && self.make_pair(now, login, app, user);
+        let end = self.skype.connecting_end;
+        if made && end == ConnectingEnd::Before {
+            self.tell(login, app, AppProperty::Connecting);
+        }
         if made {
             self.tell(login, app, AppProperty::Streams);
         }
-        self.tell(login, app, AppProperty::Connecting);
+        // Whose CONNECT fails learns it by this alone, so it is always told.
+        if !made || end == ConnectingEnd::After {
+            self.tell(login, app, AppProperty::Connecting);
+        }
         if made {
             self.tell(user, app, AppProperty::Streams);
         }
@@ -139,7 +149,9 @@ impl Overlay {
         let far = self.number(user, app, login, (id, Side::Called));
         let caller = Half::new(login, app, near, there);
         let called = Half::new(user, app, far, back);
-        self.pairs.insert(id, Pair::new(now, self.way(id), caller, called));
+        let idle = Duration::from_secs(self.skype.idle_s);
+        let pair = Pair::new(now, idle, self.way(id), [caller, called]);
+        self.pairs.insert(id, pair);
         self.give_relay(now, id);
         self.serve_pair(now, id);
         true

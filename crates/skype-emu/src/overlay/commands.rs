@@ -1,19 +1,13 @@
 //! Commands about programs, users and presence.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skype_api::{
-    Command, CommandId, ConnStatus, ErrorCode, Get, Line, Message, UserHandle, UserStatus,
+    Command, CommandId, ConnStatus, ErrorCode, Get, Line, Message, Set, UserHandle, UserStatus,
 };
 
-use super::{Caller, ClientId, Overlay, PROTOCOL_MAX, Timer};
+use super::{Caller, ClientId, Login, Overlay, Timer};
 use crate::config::Consent;
-
-/// The last Skype for Linux whose API the references describe in full.
-const VERSION: &str = "2.2.0.35";
-
-/// `BUDDYSTATUS` of somebody in the contact list.
-const BUDDY: &str = "3";
 
 impl Overlay {
     pub(super) fn carry_out(
@@ -27,12 +21,9 @@ impl Overlay {
             Command::Protocol(version) => self.protocol(caller, version),
             Command::Ping => self.reply(caller, Message::Pong),
             Command::ResetIdleTimer => self.reply(caller, Message::ResetIdleTimer),
-            Command::SearchFriends => {
-                let friends = self.friends(caller.login).map(|(friend, _)| friend).collect();
-                self.reply(caller, Message::Users(friends));
-            }
+            Command::Search(whom) => self.search(now, caller, whom),
             Command::Get(what) => return self.get(caller, what),
-            Command::SetUserStatus(status) => return self.set_status(now, caller, status),
+            Command::Set(what) => return self.set(now, caller, what),
             Command::Create(app) => return self.create(caller, app),
             Command::Delete(app) => return self.delete(caller, app),
             Command::Alter { app, action } => return self.alter(now, caller, app, action),
@@ -88,7 +79,7 @@ impl Overlay {
         for (user, shown) in self.friends(caller.login) {
             messages.push(online_status(user, shown));
         }
-        self.reply(caller, Message::Protocol(version.min(PROTOCOL_MAX)));
+        self.reply(caller, Message::Protocol(version.min(self.skype.protocol)));
         for message in messages {
             self.outbox.push_back((caller.client, message.to_string()));
         }
@@ -100,14 +91,20 @@ impl Overlay {
             Get::UserStatus => Message::UserStatus(status),
             Get::ConnStatus => Message::ConnStatus(conn_status(status)),
             Get::CurrentUserHandle => Message::CurrentUserHandle(caller.login),
-            Get::SkypeVersion => Message::SkypeVersion(VERSION),
+            Get::SkypeVersion => {
+                let version = self.skype.version.clone();
+                self.reply(caller, Message::SkypeVersion(&version));
+                return Ok(());
+            }
+            Get::SilentMode => Message::SilentMode(self.is_set(caller, |skype| skype.is_silent)),
+            Get::AutoAway => Message::AutoAway(self.is_set(caller, |skype| skype.goes_away)),
             Get::Application { app, property } => {
                 let news = self.app_property(caller.login, app, property)?;
                 Message::Application { app, news }
             }
             Get::User { user, property } => {
-                let message = self.user_property(user, property)?;
-                self.reply(caller, message);
+                let (property, value) = self.user_property(caller.login, user, property)?;
+                self.reply(caller, Message::User { user, property, value: &value });
                 return Ok(());
             }
         };
@@ -115,23 +112,28 @@ impl Overlay {
         Ok(())
     }
 
-    fn user_property<'a>(
-        &self,
-        user: UserHandle,
-        property: &'a str,
-    ) -> Result<Message<'a>, ErrorCode> {
-        let status =
-            self.logins.get(&user).map_or(UserStatus::Unknown, |login| shown(login.status));
-        let known = status != UserStatus::Unknown;
-        let value = match property.to_ascii_uppercase().as_str() {
-            "ONLINESTATUS" => return Ok(online_status(user, status)),
-            "BUDDYSTATUS" if known => BUDDY,
-            "BUDDYSTATUS" => "0",
-            "ISAUTHORIZED" if known => "TRUE",
-            "ISAUTHORIZED" | "ISBLOCKED" => "FALSE",
-            _ => return Err(ErrorCode::GET_USER_PROPERTY),
-        };
-        Ok(Message::User { user, property, value })
+    fn is_set(&self, caller: Caller<'_>, of: fn(&Login) -> bool) -> bool {
+        self.logins.get(&caller.login).is_some_and(of)
+    }
+
+    fn set(&mut self, now: Instant, caller: Caller<'_>, what: Set<'_>) -> Result<(), ErrorCode> {
+        let Some(skype) = self.logins.get_mut(&caller.login) else { return Ok(()) };
+        match what {
+            Set::UserStatus(status) => return self.set_status(now, caller, status),
+            Set::User { user, change } => return self.set_user(caller, user, change),
+            Set::AutoAway(on) => {
+                skype.goes_away = on;
+                self.reply(caller, Message::AutoAway(on));
+            }
+            Set::SilentMode(on) => {
+                skype.is_silent = on;
+                // The user is asked only whether it may begin.
+                let asked = if on { self.skype.confirm_ms } else { 0 };
+                let asked = Duration::from_millis(asked);
+                self.reply_after(now, asked, caller, &Message::SilentMode(on));
+            }
+        }
+        Ok(())
     }
 
     fn set_status(
@@ -166,26 +168,21 @@ impl Overlay {
             self.drop_streams(caller.login);
         }
         if shown(before) != shown(status) {
-            let friends: Vec<UserHandle> =
-                self.friends(caller.login).map(|(friend, _)| friend).collect();
-            for friend in friends {
-                self.notify(friend, &online_status(caller.login, shown(status)));
+            let all: Vec<UserHandle> = self.logins.keys().copied().collect();
+            for other in all {
+                let mut seen = self.friends(other).filter(|(user, _)| *user == caller.login);
+                if let Some((user, status)) = seen.next() {
+                    drop(seen);
+                    self.notify(other, &online_status(user, status));
+                }
             }
         }
         Ok(())
     }
-
-    /// Everybody else, with what is shown of them.
-    fn friends(&self, login: UserHandle) -> impl Iterator<Item = (UserHandle, UserStatus)> {
-        self.logins
-            .iter()
-            .filter(move |(user, _)| **user != login)
-            .map(|(&user, skype)| (user, shown(skype.status)))
-    }
 }
 
 /// What others see.
-const fn shown(status: UserStatus) -> UserStatus {
+pub(super) const fn shown(status: UserStatus) -> UserStatus {
     match status {
         UserStatus::Invisible => UserStatus::Offline,
         UserStatus::Unknown
@@ -227,6 +224,11 @@ const fn status_name(status: UserStatus) -> &'static str {
     }
 }
 
-const fn online_status<'a>(user: UserHandle, status: UserStatus) -> Message<'a> {
+pub(super) const fn online_status<'a>(user: UserHandle, status: UserStatus) -> Message<'a> {
     Message::User { user, property: "ONLINESTATUS", value: status_name(status) }
+}
+
+/// As on the wire.
+pub(super) const fn flag_name(is: bool) -> &'static str {
+    if is { "TRUE" } else { "FALSE" }
 }

@@ -1,14 +1,14 @@
 //! One AP2AP stream: both its ends, and the lines that lead from one towards the other.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use relay_sim::population::RelayId;
 use relay_sim::{Link, LinkSpec};
 use skype_api::{AppName, StreamRef, UserHandle};
 
+use super::RouteStats;
 use super::timers::TimerKey;
 use super::writes::{OnTheWay, Parcel, Reader, Writer};
-use super::{RouteStats, STREAM_IDLE};
 
 /// Names a stream for the overlay; each end has its own name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,8 @@ pub(super) struct Pair {
     caller: Half,
     called: Half,
     last_traffic: Instant,
+    /// It ends when nothing went over it for so long.
+    idle: Duration,
     /// What lies beyond the lines.
     pub(super) way: Way,
     /// The timer set for it.
@@ -112,8 +114,8 @@ impl Half {
 }
 
 impl Pair {
-    pub(super) const fn new(now: Instant, way: Way, caller: Half, called: Half) -> Self {
-        Self { caller, called, last_traffic: now, way, wake: None }
+    pub(super) fn new(now: Instant, idle: Duration, way: Way, [caller, called]: [Half; 2]) -> Self {
+        Self { caller, called, last_traffic: now, idle, way, wake: None }
     }
 
     pub(super) fn send_datagram(&mut self, now: Instant, from: Side, text: &str) {
@@ -183,7 +185,7 @@ impl Pair {
     }
 
     pub(super) fn is_idle(&self, now: Instant) -> bool {
-        now >= self.last_traffic + STREAM_IDLE
+        now >= self.last_traffic + self.idle
     }
 
     pub(super) const fn is_gone(&self) -> bool {
@@ -192,7 +194,7 @@ impl Pair {
 
     /// When `depart` may find something, or the stream is idle.
     pub(super) fn next_at(&self) -> Instant {
-        let idle = self.last_traffic + STREAM_IDLE;
+        let idle = self.last_traffic + self.idle;
         [&self.caller, &self.called]
             .into_iter()
             .flat_map(|half| [half.line.next_at(), half.writer.resend_at(half.on_the_way())])

@@ -31,6 +31,8 @@ pub(super) enum Timer {
     Sweep(UserHandle),
     /// An event begins or ends.
     Cue(Cue),
+    /// A reply that took its time.
+    Say { client: ClientId, line: String },
 }
 
 /// Names a timer; earlier ones order first, and those of one instant as they were set.

@@ -4,7 +4,7 @@ mod happenings;
 
 use std::collections::BTreeMap;
 
-use happenings::{CENSOR, EVENT, RELAYS};
+use happenings::{CENSOR, CONTACT, EVENT, RELAYS, SKYPE};
 use skype_emu::{
     BURST_DEFAULT, ConfigError, Consent, EVENTS_MAX, LOGINS_MAX, LinkBetween, LinkConfig,
     LoginConfig, OverlayConfig, ThrottleKind,
@@ -28,8 +28,8 @@ const LINK: &str = "link";
 const LINK_BETWEEN: &str = "link_between";
 
 /// What may stand at the top of an overlay's file.
-pub(super) const KEYS: [&str; 7] =
-    [SEED.name, LOGIN.name, LINK, LINK_BETWEEN, RELAYS, CENSOR, EVENT];
+pub(super) const KEYS: [&str; 9] =
+    [SEED.name, LOGIN.name, LINK, LINK_BETWEEN, SKYPE, CONTACT, RELAYS, CENSOR, EVENT];
 
 const CONSENTS: [(&str, Consent); 3] =
     [("ok", Consent::Ok), ("refuse", Consent::Refuse), ("pending", Consent::Pending)];
@@ -64,6 +64,8 @@ impl Settings for OverlaySettings {
             config.logins = table.tables(LOGIN.name, LOGINS_MAX, login);
             config.link = table.table(LINK, link).unwrap_or_default();
             config.links_between = table.tables(LINK_BETWEEN, LINKS_MAX, link_between);
+            config.skype = table.table(SKYPE, happenings::skype).unwrap_or_default();
+            config.contacts = table.tables(CONTACT, LINKS_MAX, happenings::contact);
             config.relays = table.table(RELAYS, happenings::relays);
             config.censor = table.table(CENSOR, happenings::censor);
             config.events = table.tables(EVENT, EVENTS_MAX, happenings::event);

@@ -1,10 +1,11 @@
-//! What befalls an overlay's streams: its relays, its censor and its events, as tables of a file.
+//! How an overlay behaves and what befalls its streams: its Skypes, relays, censor and events, as tables of a file.
 
 use std::collections::BTreeMap;
 
 use skype_emu::{
-    CensorConfig, ChoiceRule, Class, EventConfig, Happening, LOGINS_MAX, Manner, OverlayConfig,
-    Preset, RelaysConfig, WhenGone,
+    CensorConfig, ChoiceRule, Class, ConnectingEnd, ContactConfig, ContactRule, EventConfig,
+    Happening, LOGINS_MAX, Manner, OverlayConfig, Preset, RelaysConfig, SendingForm, SkypeConfig,
+    WhenGone,
 };
 
 use super::super::print::Printer;
@@ -12,6 +13,8 @@ use super::super::problem::Origin;
 use super::super::table::Table;
 use super::super::value::{Value, choice, listed, word};
 
+pub(super) const SKYPE: &str = "skype";
+pub(super) const CONTACT: &str = "contact";
 pub(super) const RELAYS: &str = "relays";
 pub(super) const CENSOR: &str = "censor";
 pub(super) const EVENT: &str = "event";
@@ -39,6 +42,47 @@ const HAPPENINGS: [(&str, Happening); 3] = [
     ("block", Happening::Block),
     ("skype-dies", Happening::SkypeDies),
 ];
+
+const CONNECTING_ENDS: [(&str, ConnectingEnd); 3] = [
+    ("after", ConnectingEnd::After),
+    ("before", ConnectingEnd::Before),
+    ("absent", ConnectingEnd::Absent),
+];
+const SENDING_FORMS: [(&str, SendingForm); 4] = [
+    ("printed", SendingForm::Printed),
+    ("recorded", SendingForm::Recorded),
+    ("bare", SendingForm::Bare),
+    ("blank", SendingForm::Blank),
+];
+const CONTACT_RULES: [(&str, ContactRule); 2] =
+    [("everybody", ContactRule::Everybody), ("listed", ContactRule::Listed)];
+
+pub(super) fn skype(table: &mut Table<'_>) -> SkypeConfig {
+    let default = SkypeConfig::default();
+    SkypeConfig {
+        version: table.value("version").unwrap_or(default.version),
+        protocol: protocol(table).unwrap_or(default.protocol),
+        list_blank: table.value("list_blank").unwrap_or(default.list_blank),
+        connecting_end: table.value("connecting_end").unwrap_or(default.connecting_end),
+        sending: table.value("sending").unwrap_or(default.sending),
+        news_first: table.value("news_first").unwrap_or(default.news_first),
+        search_ms: table.value("search_ms").unwrap_or(default.search_ms),
+        confirm_ms: table.value("confirm_ms").unwrap_or(default.confirm_ms),
+        idle_s: table.value("idle_s").unwrap_or(default.idle_s),
+        contacts_only: table.value("contacts_only").unwrap_or(default.contacts_only),
+        contacts: table.value("contacts").unwrap_or(default.contacts),
+        accepts: table.list("accepts", LOGINS_MAX).unwrap_or(default.accepts),
+    }
+}
+
+/// What does not fit is out of range, too.
+fn protocol(table: &mut Table<'_>) -> Option<u32> {
+    table.value("protocol").map(|value: u64| u32::try_from(value).unwrap_or(u32::MAX))
+}
+
+pub(super) fn contact(table: &mut Table<'_>) -> Option<ContactConfig> {
+    Some(ContactConfig { logins: table.required("logins")? })
+}
 
 pub(super) fn relays(table: &mut Table<'_>) -> RelaysConfig {
     RelaysConfig {
@@ -85,7 +129,7 @@ pub(super) fn event(table: &mut Table<'_>) -> Option<EventConfig> {
     Some(EventConfig { what: what?, at_s: at_s?, for_s: for_s?, every_s, logins, share })
 }
 
-/// Prints what was said of all three; a table that was left out has no defaults to tell.
+/// Prints the Skypes' ways, and what was said of the rest; a table that was left out has no defaults to tell.
 pub(super) fn print(
     printer: &mut Printer,
     config: &OverlayConfig,
@@ -100,6 +144,11 @@ pub(super) fn print(
             }
         }
     };
+    section("[skype]", SKYPE, &skype_pairs(&config.skype));
+    for (index, contact) in config.contacts.iter().enumerate() {
+        let pairs = [("logins", contact.logins.to_toml())];
+        section("[[contact]]", &format!("{CONTACT}[{index}]"), &pairs);
+    }
     if let Some(relays) = &config.relays {
         section("[relays]", RELAYS, &relays_pairs(relays));
     }
@@ -109,6 +158,23 @@ pub(super) fn print(
     for (index, event) in config.events.iter().enumerate() {
         section("[[event]]", &format!("{EVENT}[{index}]"), &event_pairs(event));
     }
+}
+
+fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 12] {
+    [
+        ("version", skype.version.to_toml()),
+        ("protocol", u64::from(skype.protocol).to_toml()),
+        ("list_blank", skype.list_blank.to_toml()),
+        ("connecting_end", skype.connecting_end.to_toml()),
+        ("sending", skype.sending.to_toml()),
+        ("news_first", skype.news_first.to_toml()),
+        ("search_ms", skype.search_ms.to_toml()),
+        ("confirm_ms", skype.confirm_ms.to_toml()),
+        ("idle_s", skype.idle_s.to_toml()),
+        ("contacts_only", skype.contacts_only.to_toml()),
+        ("contacts", skype.contacts.to_toml()),
+        ("accepts", list(&skype.accepts)),
+    ]
 }
 
 fn relays_pairs(relays: &RelaysConfig) -> [(&'static str, Option<String>); 17] {
@@ -190,3 +256,6 @@ words!(WhenGone, WHEN_GONE, "\"switch\" or \"silence\"");
 words!(Class, CLASSES, "\"passing\", \"returning\" or \"hosted\"");
 words!(Manner, MANNERS, "\"silent\" or \"loud\"");
 words!(Happening, HAPPENINGS, "\"outage\", \"block\" or \"skype-dies\"");
+words!(ConnectingEnd, CONNECTING_ENDS, "\"after\", \"before\" or \"absent\"");
+words!(SendingForm, SENDING_FORMS, "\"printed\", \"recorded\", \"bare\" or \"blank\"");
+words!(ContactRule, CONTACT_RULES, "\"everybody\" or \"listed\"");

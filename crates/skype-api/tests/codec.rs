@@ -1,5 +1,5 @@
-//! Lines of the Skype desktop API, recorded or documented, against the codec. The ids are those of
-//! the project's collection of transcripts.
+//! Lines of the Skype desktop API, recorded or documented, against the codec's types. The ids are those of
+//! `vectors.jsonl`, whose transcripts are played by the test `vectors`.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic too")]
 
 use skype_api::{
