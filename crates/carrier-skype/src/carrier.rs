@@ -1,13 +1,14 @@
-//! The carrier over a Unix socket: the machine, an attach point, and a timer.
+//! The carrier over a Unix socket or a bus: the machine, an attach point, and a timer.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use carrier::{Carrier, CarrierEvent, CarrierPath, OpenError, PeerId, SendError};
-use skype_api::attach::unix::{TrySendError, UnixAttach};
+use skype_api::attach::unix::UnixAttach;
+use skype_api::attach::{Attach, TrySendError};
 use skype_api::{AppName, ProgramName, SessionConfig};
 use tokio::net::UnixStream;
 use tokio::time::Sleep;
@@ -28,12 +29,12 @@ const STEPS_PER_POLL_MAX: usize = 256;
 
 /// Skype as a carrier: an AP2AP stream is a path, and armoured text a datagram.
 ///
-/// It is polled like any other carrier and spawns nothing. Dropping it hangs up all its streams,
-/// as far as the socket takes that at once.
+/// It is polled like any other carrier; over a socket it spawns nothing. Dropping it hangs up all its streams,
+/// as far as the socket or the bus takes that at once.
 #[derive(Debug)]
 pub struct SkypeCarrier {
     machine: Machine,
-    attach: UnixAttach,
+    attach: Attach,
     /// Armed to the machine's time-out.
     sleep: Pin<Box<Sleep>>,
     waker: Waker,
@@ -69,14 +70,45 @@ impl SkypeCarrier {
             let io = UnixStream::connect(path)
                 .await
                 .map_err(|source| AttachError::connect(path, source))?;
-            let mut carrier = Self::new(io, SessionConfig::new(program, app));
+            Ok(Attach::Unix(UnixAttach::new(io)))
+        };
+        let config = SessionConfig::new(program, app);
+        Self::attach(attach, &path.display().to_string(), config).await
+    }
+
+    /// Attaches to the Skype on the bus at this address, or on the session bus, as [`PROGRAM_DEFAULT`].
+    ///
+    /// # Errors
+    /// [`AttachError`] says what is wrong and what can be done.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    #[cfg(feature = "dbus")]
+    pub async fn attach_dbus(address: Option<&str>, app: AppName) -> Result<Self, AttachError> {
+        let program = ProgramName::new(PROGRAM_DEFAULT).expect("it is one short word");
+        let attach = async {
+            let attach = skype_api::attach::dbus::connect(address).await?;
+            Ok(Attach::Dbus(attach))
+        };
+        let at = address.unwrap_or("the session bus");
+        Self::attach(attach, at, SessionConfig::new(program, app)).await
+    }
+
+    /// Reaches a Skype, and is let in by it.
+    async fn attach(
+        reached: impl Future<Output = Result<Attach, AttachError>>,
+        at: &str,
+        config: SessionConfig,
+    ) -> Result<Self, AttachError> {
+        let attach = async {
+            let mut carrier = Self::new(reached.await?, config);
             poll_fn(|cx| carrier.poll_until(cx, clock(), Machine::attached))
                 .await
-                .map_err(|end| AttachError::ended(path, end))?;
+                .map_err(|end| AttachError::ended(at, end))?;
             Ok(carrier)
         };
         let timed = tokio::time::timeout(ATTACH_TIMEOUT, attach).await;
-        timed.unwrap_or_else(|_| Err(AttachError::Timeout { path: path.to_owned() }))
+        timed.unwrap_or_else(|_| Err(AttachError::Timeout { at: at.to_owned() }))
     }
 
     /// What was dropped so far.
@@ -87,10 +119,10 @@ impl SkypeCarrier {
         Counters { nonsense, ..counters }
     }
 
-    fn new(io: UnixStream, config: SessionConfig) -> Self {
+    fn new(attach: Attach, config: SessionConfig) -> Self {
         Self {
             machine: Machine::new(clock(), config),
-            attach: UnixAttach::new(io),
+            attach,
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             waker: Waker::noop().clone(),
         }

@@ -37,25 +37,29 @@ pub enum AttachError {
         /// What the system said.
         source: io::Error,
     },
+    /// There is no bus, or no Skype on it.
+    #[cfg(feature = "dbus")]
+    #[error(transparent)]
+    Bus(#[from] skype_api::attach::dbus::ConnectError),
     /// Skype, or its user, said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The connection ended before Skype had said yes or no.
-    #[error("attaching to Skype at {} failed: {why}", path.display())]
+    #[error("attaching to Skype at {at} failed: {why}")]
     Lost {
-        /// Where the socket is.
-        path: PathBuf,
+        /// Where the Skype is.
+        at: String,
         /// What ended it.
         why: String,
     },
     /// Skype said neither yes nor no.
     #[error(
-        "Skype at {} gave no answer within {} s: log in, allow this program when Skype asks, and \
-         try again", path.display(), ATTACH_TIMEOUT.as_secs()
+        "Skype at {at} gave no answer within {} s: log in, allow this program when Skype asks, and \
+         try again", ATTACH_TIMEOUT.as_secs()
     )]
     Timeout {
-        /// Where the socket is.
-        path: PathBuf,
+        /// Where the Skype is.
+        at: String,
     },
 }
 
@@ -75,11 +79,11 @@ impl AttachError {
         Self::Connect { path, source }
     }
 
-    pub(crate) fn ended(path: &Path, end: End) -> Self {
+    pub(crate) fn ended(at: &str, end: End) -> Self {
         match end {
             End::Refused(refusal) => Self::Refused(refusal),
             End::HungUp | End::Broken(_) | End::Deaf => {
-                Self::Lost { path: path.to_owned(), why: end.to_string() }
+                Self::Lost { at: at.to_owned(), why: end.to_string() }
             }
         }
     }

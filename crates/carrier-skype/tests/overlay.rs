@@ -46,6 +46,7 @@ impl Overlay {
         let login = |name: &&str| LoginConfig {
             name: (*name).to_owned(),
             socket: dir.path().join(name),
+            dbus: None,
             consent,
             consent_ms: 0,
         };

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(feature = "unix")]
+#[cfg(any(feature = "unix", feature = "dbus"))]
 pub mod attach;
 mod command;
 pub mod dbus;

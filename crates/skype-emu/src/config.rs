@@ -82,12 +82,29 @@ pub struct LoginConfig {
     pub name: String,
     /// Where programs attach.
     pub socket: PathBuf,
+    /// The address of a bus on which it is Skype too.
+    #[serde(default)]
+    pub dbus: Option<String>,
     /// What its user says to a program that wants in.
     #[serde(default)]
     pub consent: Consent,
     /// How long its user thinks about that, in milliseconds.
     #[serde(default)]
     pub consent_ms: u64,
+}
+
+impl LoginConfig {
+    /// A login on a socket alone, whose user lets every program in.
+    #[must_use]
+    pub fn new(name: impl Into<String>, socket: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            socket: socket.into(),
+            dbus: None,
+            consent: Consent::default(),
+            consent_ms: 0,
+        }
+    }
 }
 
 /// What Skype's user says to a program that wants in.
@@ -115,10 +132,18 @@ impl OverlayConfig {
         range("login (their number)", self.logins.len(), 1..=LOGINS_MAX)?;
         let mut names = BTreeSet::new();
         let mut sockets = BTreeSet::new();
+        let mut buses = BTreeSet::new();
         for (index, login) in self.logins.iter().enumerate() {
             let key = |name: &str| format!("login[{index}].{name}");
             if !names.insert(handle(key("name"), &login.name)?) {
                 return Err(ConfigError::Twice { key: key("name"), value: login.name.clone() });
+            }
+            if let Some(bus) = &login.dbus {
+                range(key("dbus (its octets)"), bus.len(), 1..=1024)?;
+                // One bus has one Skype.
+                if !buses.insert(bus) {
+                    return Err(ConfigError::Twice { key: key("dbus"), value: bus.clone() });
+                }
             }
             if !sockets.insert(&login.socket) {
                 let value = login.socket.display().to_string();

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "dbus")]
+mod bus;
 mod config;
 mod overlay;
 mod server;

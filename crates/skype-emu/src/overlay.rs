@@ -58,6 +58,8 @@ pub enum Output {
         client: ClientId,
         /// What Skype says.
         line: String,
+        /// It answers a command; D-Bus returns it from the call.
+        is_reply: bool,
     },
     /// This login's Skype is gone: hang up on its programs, and let nobody attach.
     Quit {
@@ -137,11 +139,19 @@ pub struct Overlay {
     /// When the overlay was made: its relays, censors and events count from here.
     origin: Instant,
     timers: Timers,
-    outbox: VecDeque<(ClientId, String)>,
+    outbox: VecDeque<Said>,
     turns: VecDeque<Turn>,
     next_client: u64,
     /// What crossed the links of streams that are gone.
     past: BTreeMap<(UserHandle, UserHandle), RouteStats>,
+}
+
+/// A line to be said.
+#[derive(Debug)]
+struct Said {
+    client: ClientId,
+    line: String,
+    is_reply: bool,
 }
 
 /// A Skype that went or came back, to be told.
@@ -279,7 +289,7 @@ impl Overlay {
         {
             skype.clients.remove(&client);
         }
-        self.outbox.retain(|&(to, _)| to != client);
+        self.outbox.retain(|said| said.client != client);
     }
 
     /// A program said a line. Infallible: bad input gets Skype's error.
@@ -317,8 +327,8 @@ impl Overlay {
                 Some(Turn::Start(login)) => return Output::Start { login },
                 None => {}
             }
-            if let Some((client, line)) = self.outbox.pop_front() {
-                return Output::Send { client, line };
+            if let Some(Said { client, line, is_reply }) = self.outbox.pop_front() {
+                return Output::Send { client, line, is_reply };
             }
             let Some(timer) = self.timers.take_due(now) else {
                 return Output::Wait(self.timers.next_at());
@@ -348,7 +358,7 @@ impl Overlay {
             Timer::Relays => self.change_relays(now),
             Timer::Sweep(login) => self.sweep(now, login),
             Timer::Cue(cue) => self.play(now, cue),
-            Timer::Say { client, line } => self.say(client, line),
+            Timer::Say { client, line } => self.answer(client, line),
         }
     }
 
@@ -360,14 +370,14 @@ impl Overlay {
     /// The direct answer to a command: to its program alone, under its id.
     fn reply(&mut self, caller: Caller<'_>, message: Message<'_>) {
         let line = Line { id: caller.id, body: message }.to_string();
-        self.say(caller.client, line);
+        self.answer(caller.client, line);
     }
 
-    /// Says a line as these Skypes spell it, if the program is still there.
-    fn say(&mut self, client: ClientId, line: String) {
+    /// Gives a reply as these Skypes spell it, if the program is still there.
+    fn answer(&mut self, client: ClientId, line: String) {
         if self.clients.contains_key(&client) {
             let line = self.skype.spelled(line);
-            self.outbox.push_back((client, line));
+            self.outbox.push_back(Said { client, line, is_reply: true });
         }
     }
 
@@ -378,7 +388,8 @@ impl Overlay {
         let mut line = None;
         for &client in skype.clients.iter().filter(named) {
             let line = line.get_or_insert_with(|| self.skype.spelled(message.to_string()));
-            self.outbox.push_back((client, line.clone()));
+            let line = line.clone();
+            self.outbox.push_back(Said { client, line, is_reply: false });
         }
     }
 }

@@ -15,6 +15,8 @@ use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace, warn};
 
+#[cfg(feature = "dbus")]
+use crate::bus::Buses;
 use crate::config::{ConfigError, OverlayConfig};
 use crate::overlay::{ClientId, Output, Overlay, RelayStats, RouteStats, StreamRoute};
 use crate::socket::{AttachPoint, BindError};
@@ -68,9 +70,23 @@ pub async fn serve(config: &OverlayConfig) -> Result<Running, ServeError> {
         points.insert(name, AttachPoint::bind(&login.socket).await?);
         sockets.insert(name, login.socket.clone());
     }
+    #[cfg(not(feature = "dbus"))]
+    if let Some(login) = config.logins.iter().find(|login| login.dbus.is_some()) {
+        return Err(BindError::NoBus { login: login.name.clone() }.into());
+    }
+    #[cfg(feature = "dbus")]
+    let buses = {
+        let on_a_bus = config.logins.iter().filter_map(|login| {
+            let name = login.name.parse().expect("Overlay::new checked it");
+            Some((name, login.dbus.clone()?))
+        });
+        Buses::offer(on_a_bus, config.skype.empty_returns).await?
+    };
     let stop = CancellationToken::new();
     let mut server = Server {
         overlay: Arc::clone(&overlay),
+        #[cfg(feature = "dbus")]
+        buses,
         points,
         sockets,
         clients: BTreeMap::new(),
@@ -123,6 +139,8 @@ impl Drop for Running {
 #[derive(Debug)]
 struct Server {
     overlay: Arc<Mutex<Overlay>>,
+    #[cfg(feature = "dbus")]
+    buses: Buses,
     /// Of the logins whose Skype runs.
     points: BTreeMap<UserHandle, AttachPoint>,
     /// Where each login's attach point is, or will be.
@@ -206,6 +224,11 @@ impl Server {
         let mut turn = Turn::Quiet;
         let mut resume_at: Option<Instant> = None;
         let mut overlay = lock(&self.overlay);
+        #[cfg(feature = "dbus")]
+        if self.buses.poll(cx, &mut overlay, |overlay, id, line| overlay.handle_line(now, id, line))
+        {
+            turn = Turn::Busy;
+        }
         for (&id, client) in &mut self.clients {
             match client.hear(cx, now, |line| overlay.handle_line(now, id, line)) {
                 Heard::All => {}
@@ -225,7 +248,13 @@ impl Server {
         let mut overlay = lock(&self.overlay);
         loop {
             match overlay.poll_output(now) {
-                Output::Send { client: id, line } => {
+                Output::Send { client: id, line, is_reply } => {
+                    #[cfg(not(feature = "dbus"))]
+                    let _a_socket_has_no_use_for_it = is_reply;
+                    #[cfg(feature = "dbus")]
+                    if self.buses.say(&mut overlay, id, &line, is_reply) {
+                        continue;
+                    }
                     let Some(client) = self.clients.get_mut(&id) else { continue };
                     match client.io.try_send(&line) {
                         Ok(()) => {}
@@ -242,11 +271,15 @@ impl Server {
                     }
                 }
                 Output::Quit { login } => {
+                    #[cfg(feature = "dbus")]
+                    self.buses.quit(login);
                     // The socket's file goes with the point.
                     self.points.remove(&login);
                     self.clients.retain(|_, client| client.login != login);
                 }
                 Output::Start { login } => {
+                    #[cfg(feature = "dbus")]
+                    self.buses.start(login);
                     offer(&mut self.points, &self.sockets, login);
                     turn = Turn::Busy;
                 }

@@ -37,6 +37,28 @@ pub enum BindError {
         /// The socket's path.
         path: String,
     },
+    /// Another Skype is on the bus.
+    #[cfg(feature = "dbus")]
+    #[error("{bus} has a Skype already: stop that one, or give each login a bus of its own")]
+    NameTaken {
+        /// The bus's address.
+        bus: String,
+    },
+    /// There is no such bus.
+    #[cfg(feature = "dbus")]
+    #[error("cannot be a Skype on the bus at {bus}: {source}")]
+    Bus {
+        /// The bus's address.
+        bus: String,
+        /// What was in the way.
+        source: Box<zbus::Error>,
+    },
+    /// Built without the feature that a login asks for.
+    #[error("login {login} is to be on a bus, and this was built without D-Bus")]
+    NoBus {
+        /// Whose.
+        login: String,
+    },
     /// The system said no.
     #[error("cannot listen at {path}: does the directory exist, and may we write there?")]
     Io {

@@ -60,7 +60,9 @@ impl World {
     fn settle(&mut self) -> Option<Instant> {
         loop {
             match self.overlay.poll_output(self.now) {
-                Output::Send { client, line } => self.heard.entry(client).or_default().push(line),
+                Output::Send { client, line, .. } => {
+                    self.heard.entry(client).or_default().push(line)
+                }
                 Output::Quit { login } => self.turns.push(format!("{login} quits")),
                 Output::Start { login } => self.turns.push(format!("{login} starts")),
                 Output::Wait(until) => return until,

@@ -67,6 +67,7 @@ fn config(dir: &TempDir) -> (OverlayConfig, PathBuf, PathBuf) {
     let login = |name: &str| LoginConfig {
         name: name.to_owned(),
         socket: socket(name),
+        dbus: None,
         consent: skype_emu::Consent::Ok,
         consent_ms: 0,
     };

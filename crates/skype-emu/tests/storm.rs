@@ -86,7 +86,7 @@ impl Storm {
         loop {
             match self.overlay.poll_output(self.now) {
                 Output::Wait(until) => return until,
-                Output::Send { client, line } => self.hear(client, &line),
+                Output::Send { client, line, .. } => self.hear(client, &line),
                 Output::Quit { .. } | Output::Start { .. } => panic!("no Skype was to die"),
             }
         }

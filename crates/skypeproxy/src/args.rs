@@ -102,7 +102,7 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MeasureArgs {
-    /// An overlay to go through: skype:unix:PATH or udp:IP:PORT.
+    /// An overlay to go through: skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT.
     #[arg(long = "carrier", value_name = "CARRIER", required = true,
           value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
@@ -199,6 +199,9 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u64).range(1..=skype_emu::RELAYS_MAX))]
     pub(crate) relays: Option<u64>,
+    /// How client and bridge attach to their Skypes: by a Unix socket, or each by a bus of its own, which is started.
+    #[arg(long, value_name = "HOW", default_value = "unix")]
+    pub(crate) attach: AttachBy,
     /// The same seed loses the same datagrams.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -214,6 +217,14 @@ pub(crate) struct DemoArgs {
     pub(crate) json: bool,
 }
 
+/// What programs reach the demo's Skypes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AttachBy {
+    #[default]
+    Unix,
+    Dbus,
+}
+
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct OverlayArgs {
     /// The same seed loses and delays the same datagrams [default: 0].
@@ -225,7 +236,7 @@ pub(crate) struct OverlayArgs {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BridgeArgs {
-    /// An overlay to be reached through: skype:unix:PATH or udp:IP:PORT. May be repeated.
+    /// An overlay to be reached through: skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT. May be repeated.
     #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// The file with the secret key, made by `skypeproxy keygen`.
@@ -260,7 +271,7 @@ pub(crate) struct BridgeArgs {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct ClientArgs {
-    /// An overlay to go through: skype:unix:PATH or udp:IP:PORT. May be repeated.
+    /// An overlay to go through: skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT. May be repeated.
     #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// An address of the bridge: skype:LOGIN or udp:IP:PORT. May be repeated.

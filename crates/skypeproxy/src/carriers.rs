@@ -32,6 +32,8 @@ pub(crate) fn gone(refusal: Option<AttachError>) -> anyhow::Error {
 pub(crate) enum CarrierSpec {
     /// `skype:unix:PATH`: a Skype's API on a Unix socket.
     SkypeUnix(PathBuf),
+    /// `skype:dbus:ADDRESS`: the Skype on a bus, `skype:dbus:` on the session's.
+    SkypeDbus(Option<String>),
     /// `udp:IP:PORT`: a local address to bind.
     Udp(SocketAddr),
 }
@@ -40,7 +42,7 @@ impl CarrierSpec {
     /// The scheme of the peers that the carrier reaches.
     pub(crate) const fn scheme(&self) -> &'static str {
         match self {
-            Self::SkypeUnix(_) => "skype",
+            Self::SkypeUnix(_) | Self::SkypeDbus(_) => "skype",
             Self::Udp(_) => "udp",
         }
     }
@@ -57,6 +59,14 @@ impl FromStr for CarrierSpec {
                 Ok(Self::SkypeUnix(path.into()))
             };
         }
+        if let Some(address) = text.strip_prefix("skype:dbus:") {
+            return match address {
+                "" => Ok(Self::SkypeDbus(None)),
+                // A bus's address names a way and its keys.
+                _ if !address.contains(':') => Err(ParseCarrierError::Bus),
+                _ => Ok(Self::SkypeDbus(Some(address.to_owned()))),
+            };
+        }
         let addr = text.strip_prefix("udp:").ok_or(ParseCarrierError::Unknown)?;
         addr.parse().map(Self::Udp).map_err(|_| ParseCarrierError::Address)
     }
@@ -66,6 +76,9 @@ impl fmt::Display for CarrierSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SkypeUnix(path) => write!(f, "skype:unix:{}", path.display()),
+            Self::SkypeDbus(address) => {
+                write!(f, "skype:dbus:{}", address.as_deref().unwrap_or_default())
+            }
             Self::Udp(addr) => write!(f, "udp:{addr}"),
         }
     }
@@ -74,10 +87,14 @@ impl fmt::Display for CarrierSpec {
 /// Why a text names no carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseCarrierError {
-    #[error("a carrier is skype:unix:PATH or udp:IP:PORT")]
+    #[error("a carrier is skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT")]
     Unknown,
     #[error("skype:unix: is followed by the path of Skype's socket")]
     NoPath,
+    #[error(
+        "skype:dbus: is followed by a bus's address, such as unix:path=/run/bus, or by nothing"
+    )]
+    Bus,
     #[error("udp: is followed by the local IP:PORT to bind")]
     Address,
 }
@@ -104,7 +121,7 @@ pub(crate) async fn attach_client(
         for (key, ways) in bridges.iter().zip(&mut ways) {
             let attachment = match (&first, spec) {
                 (Some(first), CarrierSpec::Udp(_)) => Arc::clone(first),
-                (Some(first), CarrierSpec::SkypeUnix(_)) => {
+                (Some(first), CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_)) => {
                     Arc::new(attach(endpoint, spec, key).await?.of_login(first.login()))
                 }
                 (None, _) => Arc::new(attach(endpoint, spec, key).await?),
@@ -127,7 +144,9 @@ async fn attach(
     let opener = Opener { spec: spec.clone(), bridge: *bridge, bound: OnceLock::new() };
     let attached = Attachment::new(endpoint, opener).await;
     attached.map_err(|error| coded(exit_of(&error), error)).with_context(|| match spec {
-        CarrierSpec::SkypeUnix(_) => format!("cannot attach to Skype at {spec}"),
+        CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_) => {
+            format!("cannot attach to Skype at {spec}")
+        }
         CarrierSpec::Udp(_) => format!("cannot bind {spec}: is the port in use?"),
     })
 }
@@ -155,6 +174,11 @@ impl Opener {
                 let app = app_name(self.bridge.octets());
                 Box::new(SkypeCarrier::attach_unix(path, app).await.map_err(skype_error)?)
             }
+            CarrierSpec::SkypeDbus(address) => {
+                let app = app_name(self.bridge.octets());
+                let attached = SkypeCarrier::attach_dbus(address.as_deref(), app).await;
+                Box::new(attached.map_err(skype_error)?)
+            }
             CarrierSpec::Udp(addr) => Box::new(self.bind(*addr)?),
         })
     }
@@ -172,7 +196,7 @@ impl Opener {
 impl Attach for Opener {
     fn name(&self) -> &str {
         match self.spec {
-            CarrierSpec::SkypeUnix(_) => "Skype",
+            CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_) => "Skype",
             CarrierSpec::Udp(_) => "the UDP socket",
         }
     }

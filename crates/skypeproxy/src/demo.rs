@@ -7,6 +7,7 @@
 //! ```
 
 mod body;
+mod bus;
 mod check;
 mod far_end;
 
@@ -15,14 +16,15 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use ap2ap_stream::BridgeIdentity;
 use ap2ap_tokio::Endpoint;
-use skype_emu::{Consent, LinkConfig, LoginConfig, OverlayConfig, RelaysConfig, Running};
+use skype_emu::{LinkConfig, LoginConfig, OverlayConfig, RelaysConfig, Running};
 use tokio_util::sync::CancellationToken;
 use tunnel::{Bridge, BridgeWays, Client, ForwardList, Policy, Session, TcpBuffers};
 
-use crate::args::DemoArgs;
+use crate::args::{AttachBy, DemoArgs};
 use crate::carriers::{self, CarrierSpec};
 use crate::exit::{Exit, OrExit};
 use crate::{client, key_file, limits, log, signals};
+use bus::Bus;
 use far_end::FarEnd;
 
 /// The two logins of the demo.
@@ -43,7 +45,8 @@ async fn run_all(args: DemoArgs) -> anyhow::Result<()> {
     let socks = front.local_addr();
     let far_end = FarEnd::start(args.seed).await?;
     let dir = tempfile::tempdir().context("cannot make a directory for the sockets")?;
-    let config = overlay_config(&args, dir.path());
+    let mut config = overlay_config(&args, dir.path());
+    let buses = start_buses(&args, dir.path(), &mut config).await?;
     let overlay = skype_emu::serve(&config).await.context("cannot run the overlay")?;
     let (bridge, client) = join(&config, &far_end).await?;
     log::say(&format!(
@@ -67,6 +70,7 @@ async fn run_all(args: DemoArgs) -> anyhow::Result<()> {
     client.await.context("the client failed")?;
     bridge.await.context("the bridge failed")?;
     overlay.shutdown().await;
+    drop(buses);
     outcome
 }
 
@@ -93,7 +97,10 @@ async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridg
     let key = key_file::random_key()?;
     // A key that no process had before this one: there is nothing that it might take twice.
     let identity = BridgeIdentity::new(key.clone(), Duration::ZERO);
-    let mut specs = config.logins.iter().map(|login| CarrierSpec::SkypeUnix(login.socket.clone()));
+    let mut specs = config.logins.iter().map(|login| match &login.dbus {
+        Some(address) => CarrierSpec::SkypeDbus(Some(address.clone())),
+        None => CarrierSpec::SkypeUnix(login.socket.clone()),
+    });
     let (client_spec, bridge_spec) =
         specs.next().zip(specs.next()).context("the demo has two logins")?;
     let (config, public) = (tunnel::endpoint_config(tunnel::LOST_KEPT), key.public());
@@ -111,13 +118,25 @@ async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridg
     Ok((Bridge::new(far, vec![bridge], forward), Client::new(session)))
 }
 
+/// A bus for each login, if they are to be attached to by one.
+async fn start_buses(
+    args: &DemoArgs,
+    dir: &std::path::Path,
+    config: &mut OverlayConfig,
+) -> anyhow::Result<Vec<Bus>> {
+    let mut buses = Vec::new();
+    if args.attach == AttachBy::Dbus {
+        for login in &mut config.logins {
+            let bus = Bus::start(&dir.join(format!("{}.bus", login.name))).await?;
+            login.dbus = Some(bus.address.clone());
+            buses.push(bus);
+        }
+    }
+    Ok(buses)
+}
+
 fn overlay_config(args: &DemoArgs, dir: &std::path::Path) -> OverlayConfig {
-    let login = |name: &str| LoginConfig {
-        name: name.to_owned(),
-        socket: dir.join(format!("{name}.sock")),
-        consent: Consent::default(),
-        consent_ms: 0,
-    };
+    let login = |name: &str| LoginConfig::new(name, dir.join(format!("{name}.sock")));
     let (rate, rtt_ms, loss) = (Some(args.relay_rate), Some(args.rtt), Some(args.loss));
     let relays = args.relays.map(|count| RelaysConfig {
         count: Some(count),

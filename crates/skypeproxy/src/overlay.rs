@@ -29,6 +29,9 @@ pub(crate) async fn run(args: OverlayArgs) -> anyhow::Result<()> {
         .context("cannot run the overlay")?;
     for login in &config.logins {
         log::give(&format!("login {} at skype:unix:{}", login.name, login.socket.display()));
+        if let Some(bus) = &login.dbus {
+            log::give(&format!("login {} at skype:dbus:{bus}", login.name));
+        }
     }
     loop {
         tokio::select! {

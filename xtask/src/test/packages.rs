@@ -1,7 +1,7 @@
 //! The system packages the tests need: installed where that is simple, named where it is not.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
@@ -15,12 +15,21 @@ const NEEDED: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
     ("mount", "mount"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("gdbus", "libglib2.0-bin"),
+    ("/usr/bin/python3", "python3"),
 ];
+
+/// What the clients of the time, in little, import from the system's Python.
+const MODULES: &[(&str, &str)] = &[("dbus", "python3-dbus"), ("gi", "python3-gi")];
 
 /// Sees to it that every program in [`NEEDED`] is there.
 pub(super) fn ensure() -> Result<Run> {
-    let missing =
-        || NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package);
+    let missing = || {
+        let programs = NEEDED.iter().filter(|(program, _)| !is_there(program));
+        let modules = MODULES.iter().filter(|(module, _)| !is_importable(module));
+        programs.chain(modules).map(|(_, package)| *package)
+    };
     let packages: Vec<_> = missing().collect();
     if packages.is_empty() {
         return Ok(Run::passed());
@@ -52,6 +61,14 @@ fn install(packages: &[&str]) -> Result<()> {
         stage::command(&mut install)?;
     }
     Ok(())
+}
+
+/// By the system's Python, whatever another one in the path has.
+fn is_importable(module: &str) -> bool {
+    let import = format!("import {module}");
+    let tried =
+        Command::new("/usr/bin/python3").args(["-c", &import]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
 }
 
 fn is_there(program: &str) -> bool {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tracing::trace;
 
+pub use super::TrySendError;
 use crate::line::{MESSAGE_OCTETS_MAX, check_text};
 
 /// What may wait to be written by default: the longest message fits beside as much again.
@@ -53,20 +54,6 @@ pub struct UnixAttach {
 pub struct ConnectError {
     path: String,
     source: io::Error,
-}
-
-/// Why a line was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TrySendError {
-    /// The buffer is full: [`UnixAttach::poll_flush`] says when it is not.
-    #[error("the peer does not read")]
-    Full,
-    /// The peer is gone.
-    #[error("the connection is closed")]
-    Closed,
-    /// The line is too long or holds NUL or LF.
-    #[error("the line is no message")]
-    Line,
 }
 
 /// Connects to a login's attach point.

@@ -114,7 +114,9 @@ impl Stage {
     fn settle(&mut self) -> Option<Instant> {
         loop {
             match self.overlay.poll_output(self.now) {
-                Output::Send { client, line } => self.heard.entry(client).or_default().push(line),
+                Output::Send { client, line, .. } => {
+                    self.heard.entry(client).or_default().push(line)
+                }
                 Output::Quit { .. } | Output::Start { .. } => {}
                 Output::Wait(until) => return until,
             }

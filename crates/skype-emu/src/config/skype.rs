@@ -28,6 +28,8 @@ pub struct SkypeConfig {
     pub sending: SendingForm,
     /// What a command brings about is told before its reply.
     pub news_first: bool,
+    /// On D-Bus, calls return nothing and every reply comes as a notification does.
+    pub empty_returns: bool,
     /// How long SEARCH USERS asks the network, in milliseconds; ten seconds were recorded.
     pub search_ms: u64,
     /// How long the user looks at the window that SET SILENT_MODE ON opens, in milliseconds; 4.5 s were recorded.
@@ -98,6 +100,7 @@ impl Default for SkypeConfig {
             connecting_end: ConnectingEnd::default(),
             sending: SendingForm::default(),
             news_first: false,
+            empty_returns: false,
             search_ms: 0,
             confirm_ms: 0,
             idle_s: 480,

@@ -6,7 +6,7 @@ use skype_api::{
     Command, CommandId, ConnStatus, ErrorCode, Get, Line, Message, Set, UserHandle, UserStatus,
 };
 
-use super::{Caller, ClientId, Login, Overlay, Timer};
+use super::{Caller, ClientId, Login, Overlay, Said, Timer};
 use crate::config::Consent;
 
 impl Overlay {
@@ -64,7 +64,7 @@ impl Overlay {
             Consent::Pending => return,
         };
         let id = id.and_then(|id| CommandId::new(id).ok());
-        self.outbox.push_back((client, Line { id, body }.to_string()));
+        self.answer(client, Line { id, body }.to_string());
     }
 
     /// Answers, and then tells the program how things stand, as a real Skype was recorded to.
@@ -81,7 +81,8 @@ impl Overlay {
         }
         self.reply(caller, Message::Protocol(version.min(self.skype.protocol)));
         for message in messages {
-            self.outbox.push_back((caller.client, message.to_string()));
+            let line = self.skype.spelled(message.to_string());
+            self.outbox.push_back(Said { client: caller.client, line, is_reply: false });
         }
     }
 

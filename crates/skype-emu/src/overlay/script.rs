@@ -186,7 +186,7 @@ impl Overlay {
         skype.status = UserStatus::LoggedOut;
         let apps = std::mem::take(&mut skype.apps);
         let clients = std::mem::take(&mut skype.clients);
-        self.outbox.retain(|(to, _)| !clients.contains(to));
+        self.outbox.retain(|said| !clients.contains(&said.client));
         self.clients.retain(|id, _| !clients.contains(id));
         let legs: Vec<(PairId, Side)> =
             apps.into_values().flat_map(|app| app.streams.into_values()).collect();

@@ -70,7 +70,9 @@ impl World {
     pub(crate) fn settle(&mut self) -> Option<Instant> {
         loop {
             match self.overlay.poll_output(self.now) {
-                Output::Send { client, line } => self.heard.entry(client).or_default().push(line),
+                Output::Send { client, line, .. } => {
+                    self.heard.entry(client).or_default().push(line)
+                }
                 Output::Quit { .. } | Output::Start { .. } => panic!("no Skype was to die"),
                 Output::Wait(until) => return until,
             }

@@ -109,6 +109,9 @@ impl OverlaySettings {
         };
         pair("name", login.name.to_toml());
         pair("socket", login.socket.to_toml());
+        if let Some(bus) = &login.dbus {
+            pair("dbus", bus.to_toml());
+        }
         pair("consent", login.consent.to_toml());
         pair("consent_ms", login.consent_ms.to_toml());
     }
@@ -164,7 +167,8 @@ fn login(table: &mut Table<'_>) -> Option<LoginConfig> {
     let (name, socket) = (table.required("name"), table.required("socket"));
     let consent = table.value("consent").unwrap_or_default();
     let consent_ms = table.value("consent_ms").unwrap_or_default();
-    Some(LoginConfig { name: name?, socket: socket?, consent, consent_ms })
+    let dbus = table.value("dbus");
+    Some(LoginConfig { name: name?, socket: socket?, dbus, consent, consent_ms })
 }
 
 fn link(table: &mut Table<'_>) -> LinkConfig {

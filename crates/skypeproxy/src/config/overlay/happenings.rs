@@ -66,6 +66,7 @@ pub(super) fn skype(table: &mut Table<'_>) -> SkypeConfig {
         connecting_end: table.value("connecting_end").unwrap_or(default.connecting_end),
         sending: table.value("sending").unwrap_or(default.sending),
         news_first: table.value("news_first").unwrap_or(default.news_first),
+        empty_returns: table.value("empty_returns").unwrap_or(default.empty_returns),
         search_ms: table.value("search_ms").unwrap_or(default.search_ms),
         confirm_ms: table.value("confirm_ms").unwrap_or(default.confirm_ms),
         idle_s: table.value("idle_s").unwrap_or(default.idle_s),
@@ -160,7 +161,7 @@ pub(super) fn print(
     }
 }
 
-fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 12] {
+fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 13] {
     [
         ("version", skype.version.to_toml()),
         ("protocol", u64::from(skype.protocol).to_toml()),
@@ -168,6 +169,7 @@ fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 12] {
         ("connecting_end", skype.connecting_end.to_toml()),
         ("sending", skype.sending.to_toml()),
         ("news_first", skype.news_first.to_toml()),
+        ("empty_returns", skype.empty_returns.to_toml()),
         ("search_ms", skype.search_ms.to_toml()),
         ("confirm_ms", skype.confirm_ms.to_toml()),
         ("idle_s", skype.idle_s.to_toml()),
