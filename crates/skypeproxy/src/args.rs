@@ -102,7 +102,7 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MeasureArgs {
-    /// An overlay to go through: skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT.
+    /// An overlay to go through: skype:unix:PATH, skype:dbus:ADDRESS or udp:IP:PORT.
     #[arg(long = "carrier", value_name = "CARRIER", required = true,
           value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
@@ -236,7 +236,7 @@ pub(crate) struct OverlayArgs {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BridgeArgs {
-    /// An overlay to be reached through: skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT. May be repeated.
+    /// An overlay to be reached through: skype:unix:PATH, skype:dbus:ADDRESS or udp:IP:PORT. May be repeated.
     #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// The file with the secret key, made by `skypeproxy keygen`.
@@ -271,7 +271,7 @@ pub(crate) struct BridgeArgs {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct ClientArgs {
-    /// An overlay to go through: skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT. May be repeated.
+    /// An overlay to go through: skype:unix:PATH, skype:dbus:ADDRESS or udp:IP:PORT. May be repeated.
     #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// An address of the bridge: skype:LOGIN or udp:IP:PORT. May be repeated.
