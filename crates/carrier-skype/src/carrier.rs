@@ -1,4 +1,4 @@
-//! The carrier over a Unix socket or a bus: the machine, an attach point, and a timer.
+//! The carrier over a Unix socket, a bus or a display: the machine, an attach point, and a timer.
 
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -91,6 +91,27 @@ impl SkypeCarrier {
             Ok(Attach::Dbus(attach))
         };
         let at = address.unwrap_or("the session bus");
+        Self::attach(attach, at, SessionConfig::new(program, app)).await
+    }
+
+    /// Attaches to the Skype on this display, or on that of the environment, as [`PROGRAM_DEFAULT`].
+    ///
+    /// # Errors
+    /// [`AttachError`] says what is wrong and what can be done.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    #[cfg(feature = "x11")]
+    pub async fn attach_x11(display: Option<&str>, app: AppName) -> Result<Self, AttachError> {
+        let program = ProgramName::new(PROGRAM_DEFAULT).expect("it is one short word");
+        let asked = display.map(str::to_owned);
+        let attach = async {
+            // Some round trips to the display, which may be far away.
+            let connect = move || skype_api::attach::x11::connect(asked.as_deref());
+            let attach = tokio::task::spawn_blocking(connect).await;
+            Ok(Attach::X11(attach.expect("connecting does not panic")?))
+        };
+        let at = display.unwrap_or("the environment's display");
         Self::attach(attach, at, SessionConfig::new(program, app)).await
     }
 

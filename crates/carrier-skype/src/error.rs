@@ -41,6 +41,10 @@ pub enum AttachError {
     #[cfg(feature = "dbus")]
     #[error(transparent)]
     Bus(#[from] skype_api::attach::dbus::ConnectError),
+    /// There is no display, or no Skype on it.
+    #[cfg(feature = "x11")]
+    #[error(transparent)]
+    Display(#[from] skype_api::attach::x11::ConnectError),
     /// Skype, or its user, said no.
     #[error(transparent)]
     Refused(#[from] Refusal),

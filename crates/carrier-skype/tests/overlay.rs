@@ -47,6 +47,7 @@ impl Overlay {
             name: (*name).to_owned(),
             socket: dir.path().join(name),
             dbus: None,
+            x11: None,
             consent,
             consent_ms: 0,
         };

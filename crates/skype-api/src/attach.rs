@@ -2,8 +2,12 @@
 
 #[cfg(feature = "dbus")]
 pub mod dbus;
+#[cfg(any(feature = "dbus", feature = "x11"))]
+mod queued;
 #[cfg(feature = "unix")]
 pub mod unix;
+#[cfg(feature = "x11")]
+pub mod x11;
 
 use std::io;
 use std::task::{Context, Poll};
@@ -18,6 +22,9 @@ pub enum Attach {
     /// A bus.
     #[cfg(feature = "dbus")]
     Dbus(dbus::DbusAttach),
+    /// A display.
+    #[cfg(feature = "x11")]
+    X11(x11::X11Attach),
 }
 
 /// Why a line was not taken.
@@ -45,6 +52,8 @@ impl Attach {
             Self::Unix(attach) => attach.poll_recv(cx),
             #[cfg(feature = "dbus")]
             Self::Dbus(attach) => attach.poll_recv(cx).map(Ok),
+            #[cfg(feature = "x11")]
+            Self::X11(attach) => attach.poll_recv(cx).map(Ok),
         }
     }
 
@@ -58,6 +67,8 @@ impl Attach {
             Self::Unix(attach) => attach.try_send(line),
             #[cfg(feature = "dbus")]
             Self::Dbus(attach) => attach.try_send(line),
+            #[cfg(feature = "x11")]
+            Self::X11(attach) => attach.try_send(line),
         }
     }
 
@@ -71,6 +82,8 @@ impl Attach {
             Self::Unix(attach) => attach.poll_flush(cx),
             #[cfg(feature = "dbus")]
             Self::Dbus(attach) => attach.poll_ready(cx),
+            #[cfg(feature = "x11")]
+            Self::X11(attach) => attach.poll_ready(cx),
         }
     }
 
@@ -82,6 +95,8 @@ impl Attach {
             Self::Unix(attach) => attach.nonsense(),
             #[cfg(feature = "dbus")]
             Self::Dbus(attach) => attach.nonsense(),
+            #[cfg(feature = "x11")]
+            Self::X11(attach) => attach.nonsense(),
         }
     }
 }

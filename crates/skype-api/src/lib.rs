@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(any(feature = "unix", feature = "dbus"))]
+#[cfg(any(feature = "unix", feature = "dbus", feature = "x11"))]
 pub mod attach;
 mod command;
 pub mod dbus;

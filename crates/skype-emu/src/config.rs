@@ -85,6 +85,9 @@ pub struct LoginConfig {
     /// The address of a bus on which it is Skype too.
     #[serde(default)]
     pub dbus: Option<String>,
+    /// The display on which it is Skype too, as `:1`.
+    #[serde(default)]
+    pub x11: Option<String>,
     /// What its user says to a program that wants in.
     #[serde(default)]
     pub consent: Consent,
@@ -101,6 +104,7 @@ impl LoginConfig {
             name: name.into(),
             socket: socket.into(),
             dbus: None,
+            x11: None,
             consent: Consent::default(),
             consent_ms: 0,
         }
@@ -133,6 +137,7 @@ impl OverlayConfig {
         let mut names = BTreeSet::new();
         let mut sockets = BTreeSet::new();
         let mut buses = BTreeSet::new();
+        let mut displays = BTreeSet::new();
         for (index, login) in self.logins.iter().enumerate() {
             let key = |name: &str| format!("login[{index}].{name}");
             if !names.insert(handle(key("name"), &login.name)?) {
@@ -143,6 +148,13 @@ impl OverlayConfig {
                 // One bus has one Skype.
                 if !buses.insert(bus) {
                     return Err(ConfigError::Twice { key: key("dbus"), value: bus.clone() });
+                }
+            }
+            if let Some(display) = &login.x11 {
+                range(key("x11 (its octets)"), display.len(), 1..=256)?;
+                // One display has one Skype.
+                if !displays.insert(display) {
+                    return Err(ConfigError::Twice { key: key("x11"), value: display.clone() });
                 }
             }
             if !sockets.insert(&login.socket) {

@@ -4,6 +4,8 @@
 mod bus;
 mod config;
 mod overlay;
+#[cfg(feature = "x11")]
+mod screens;
 mod server;
 mod socket;
 

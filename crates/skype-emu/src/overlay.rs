@@ -19,6 +19,8 @@ use relay_sim::LinkSpec;
 use relay_sim::censor::Censor;
 pub use relays::RelayStats;
 use relays::Relays;
+#[cfg(feature = "x11")]
+pub(crate) use relays::luck;
 use script::{Picker, Script};
 use skype_api::{
     AppName, Command, CommandId, ErrorCode, Line, Message, StreamRef, UserHandle, UserStatus,

@@ -19,6 +19,8 @@ use tracing::{debug, trace, warn};
 use crate::bus::Buses;
 use crate::config::{ConfigError, OverlayConfig};
 use crate::overlay::{ClientId, Output, Overlay, RelayStats, RouteStats, StreamRoute};
+#[cfg(feature = "x11")]
+use crate::screens::{Disorder, Screens};
 use crate::socket::{AttachPoint, BindError};
 
 /// What may wait for a program that does not read; beyond it the program is dropped.
@@ -72,8 +74,20 @@ pub async fn serve(config: &OverlayConfig) -> Result<Running, ServeError> {
     }
     #[cfg(not(feature = "dbus"))]
     if let Some(login) = config.logins.iter().find(|login| login.dbus.is_some()) {
-        return Err(BindError::NoBus { login: login.name.clone() }.into());
+        return Err(BindError::NotBuilt { login: login.name.clone(), what: "a bus" }.into());
     }
+    #[cfg(not(feature = "x11"))]
+    if let Some(login) = config.logins.iter().find(|login| login.x11.is_some()) {
+        return Err(BindError::NotBuilt { login: login.name.clone(), what: "a display" }.into());
+    }
+    #[cfg(feature = "x11")]
+    let screens = {
+        let on_a_display = config.logins.iter().filter_map(|login| {
+            let name = login.name.parse().expect("Overlay::new checked it");
+            Some((name, login.x11.clone()?))
+        });
+        Screens::offer(on_a_display, Disorder::new(&config.skype, config.seed)).await?
+    };
     #[cfg(feature = "dbus")]
     let buses = {
         let on_a_bus = config.logins.iter().filter_map(|login| {
@@ -87,6 +101,8 @@ pub async fn serve(config: &OverlayConfig) -> Result<Running, ServeError> {
         overlay: Arc::clone(&overlay),
         #[cfg(feature = "dbus")]
         buses,
+        #[cfg(feature = "x11")]
+        screens,
         points,
         sockets,
         clients: BTreeMap::new(),
@@ -141,6 +157,8 @@ struct Server {
     overlay: Arc<Mutex<Overlay>>,
     #[cfg(feature = "dbus")]
     buses: Buses,
+    #[cfg(feature = "x11")]
+    screens: Screens,
     /// Of the logins whose Skype runs.
     points: BTreeMap<UserHandle, AttachPoint>,
     /// Where each login's attach point is, or will be.
@@ -229,6 +247,13 @@ impl Server {
         {
             turn = Turn::Busy;
         }
+        #[cfg(feature = "x11")]
+        if self
+            .screens
+            .poll(cx, &mut overlay, |overlay, id, line| overlay.handle_line(now, id, line))
+        {
+            turn = Turn::Busy;
+        }
         for (&id, client) in &mut self.clients {
             match client.hear(cx, now, |line| overlay.handle_line(now, id, line)) {
                 Heard::All => {}
@@ -255,6 +280,10 @@ impl Server {
                     if self.buses.say(&mut overlay, id, &line, is_reply) {
                         continue;
                     }
+                    #[cfg(feature = "x11")]
+                    if self.screens.say(&mut overlay, id, &line) {
+                        continue;
+                    }
                     let Some(client) = self.clients.get_mut(&id) else { continue };
                     match client.io.try_send(&line) {
                         Ok(()) => {}
@@ -273,6 +302,8 @@ impl Server {
                 Output::Quit { login } => {
                     #[cfg(feature = "dbus")]
                     self.buses.quit(login);
+                    #[cfg(feature = "x11")]
+                    self.screens.quit(login);
                     // The socket's file goes with the point.
                     self.points.remove(&login);
                     self.clients.retain(|_, client| client.login != login);
@@ -280,6 +311,8 @@ impl Server {
                 Output::Start { login } => {
                     #[cfg(feature = "dbus")]
                     self.buses.start(login);
+                    #[cfg(feature = "x11")]
+                    self.screens.start(login);
                     offer(&mut self.points, &self.sockets, login);
                     turn = Turn::Busy;
                 }

@@ -53,11 +53,31 @@ pub enum BindError {
         /// What was in the way.
         source: Box<zbus::Error>,
     },
+    /// Another Skype is on the display.
+    #[cfg(feature = "x11")]
+    #[error(
+        "the display {display} has a Skype already: stop that one, or give each login a display"
+    )]
+    DisplayTaken {
+        /// Which.
+        display: String,
+    },
+    /// There is no such display.
+    #[cfg(feature = "x11")]
+    #[error("cannot be a Skype on the display {display}: {source}")]
+    Display {
+        /// Which.
+        display: String,
+        /// What was in the way.
+        source: Box<skype_api::attach::x11::screen::ScreenError>,
+    },
     /// Built without the feature that a login asks for.
-    #[error("login {login} is to be on a bus, and this was built without D-Bus")]
-    NoBus {
+    #[error("login {login} is to be on {what}, and this was built without that")]
+    NotBuilt {
         /// Whose.
         login: String,
+        /// A bus, or a display.
+        what: &'static str,
     },
     /// The system said no.
     #[error("cannot listen at {path}: does the directory exist, and may we write there?")]

@@ -64,6 +64,7 @@ impl World {
             name: name.to_owned(),
             socket: dir.path().join(name),
             dbus: Some(bus.address()),
+            x11: None,
             consent: Consent::Ok,
             consent_ms: 0,
         };
@@ -192,6 +193,7 @@ async fn no_bus_no_skype_and_two_skypes_are_told_apart() {
         name: "carol".to_owned(),
         socket: world.dir.path().join("carol"),
         dbus: Some(world.alice.address()),
+        x11: None,
         consent: Consent::Ok,
         consent_ms: 0,
     };

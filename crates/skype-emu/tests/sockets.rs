@@ -68,6 +68,7 @@ fn config(dir: &TempDir) -> (OverlayConfig, PathBuf, PathBuf) {
         name: name.to_owned(),
         socket: socket(name),
         dbus: None,
+        x11: None,
         consent: skype_emu::Consent::Ok,
         consent_ms: 0,
     };

@@ -102,7 +102,7 @@ pub(crate) struct StatusArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct MeasureArgs {
-    /// An overlay to go through: skype:unix:PATH, skype:dbus:ADDRESS or udp:IP:PORT.
+    /// An overlay to go through: skype:unix:PATH, skype:dbus:ADDRESS, skype:x11:DISPLAY or udp:IP:PORT.
     #[arg(long = "carrier", value_name = "CARRIER", required = true,
           value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
@@ -199,7 +199,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u64).range(1..=skype_emu::RELAYS_MAX))]
     pub(crate) relays: Option<u64>,
-    /// How client and bridge attach to their Skypes: by a Unix socket, or each by a bus of its own, which is started.
+    /// How client and bridge attach to their Skypes: by a Unix socket, or each by a bus or a display of its
+    /// own, which is started.
     #[arg(long, value_name = "HOW", default_value = "unix")]
     pub(crate) attach: AttachBy,
     /// The same seed loses the same datagrams.
@@ -223,6 +224,7 @@ pub(crate) enum AttachBy {
     #[default]
     Unix,
     Dbus,
+    X11,
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -236,7 +238,7 @@ pub(crate) struct OverlayArgs {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct BridgeArgs {
-    /// An overlay to be reached through: skype:unix:PATH, skype:dbus:ADDRESS or udp:IP:PORT. May be repeated.
+    /// An overlay to be reached through: skype:unix:PATH, skype:dbus:ADDRESS, skype:x11:DISPLAY or udp:IP:PORT. May be repeated.
     #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// The file with the secret key, made by `skypeproxy keygen`.
@@ -271,7 +273,7 @@ pub(crate) struct BridgeArgs {
 
 #[derive(Debug, Default, ClapArgs)]
 pub(crate) struct ClientArgs {
-    /// An overlay to go through: skype:unix:PATH, skype:dbus:ADDRESS or udp:IP:PORT. May be repeated.
+    /// An overlay to go through: skype:unix:PATH, skype:dbus:ADDRESS, skype:x11:DISPLAY or udp:IP:PORT. May be repeated.
     #[arg(long = "carrier", value_name = "CARRIER", value_parser = CarrierSpec::from_text)]
     pub(crate) carriers: Vec<CarrierSpec>,
     /// An address of the bridge: skype:LOGIN or udp:IP:PORT. May be repeated.

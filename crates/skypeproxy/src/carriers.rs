@@ -34,6 +34,8 @@ pub(crate) enum CarrierSpec {
     SkypeUnix(PathBuf),
     /// `skype:dbus:ADDRESS`: the Skype on a bus, `skype:dbus:` on the session's.
     SkypeDbus(Option<String>),
+    /// `skype:x11:DISPLAY`: the Skype on a display, `skype:x11:` on the environment's.
+    SkypeX11(Option<String>),
     /// `udp:IP:PORT`: a local address to bind.
     Udp(SocketAddr),
 }
@@ -42,7 +44,7 @@ impl CarrierSpec {
     /// The scheme of the peers that the carrier reaches.
     pub(crate) const fn scheme(&self) -> &'static str {
         match self {
-            Self::SkypeUnix(_) | Self::SkypeDbus(_) => "skype",
+            Self::SkypeUnix(_) | Self::SkypeDbus(_) | Self::SkypeX11(_) => "skype",
             Self::Udp(_) => "udp",
         }
     }
@@ -67,6 +69,13 @@ impl FromStr for CarrierSpec {
                 _ => Ok(Self::SkypeDbus(Some(address.to_owned()))),
             };
         }
+        if let Some(display) = text.strip_prefix("skype:x11:") {
+            return match display {
+                "" => Ok(Self::SkypeX11(None)),
+                _ if !display.contains(':') => Err(ParseCarrierError::Display),
+                _ => Ok(Self::SkypeX11(Some(display.to_owned()))),
+            };
+        }
         let addr = text.strip_prefix("udp:").ok_or(ParseCarrierError::Unknown)?;
         addr.parse().map(Self::Udp).map_err(|_| ParseCarrierError::Address)
     }
@@ -79,6 +88,9 @@ impl fmt::Display for CarrierSpec {
             Self::SkypeDbus(address) => {
                 write!(f, "skype:dbus:{}", address.as_deref().unwrap_or_default())
             }
+            Self::SkypeX11(display) => {
+                write!(f, "skype:x11:{}", display.as_deref().unwrap_or_default())
+            }
             Self::Udp(addr) => write!(f, "udp:{addr}"),
         }
     }
@@ -87,7 +99,9 @@ impl fmt::Display for CarrierSpec {
 /// Why a text names no carrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseCarrierError {
-    #[error("a carrier is skype:unix:PATH, skype:dbus:[ADDRESS] or udp:IP:PORT")]
+    #[error(
+        "a carrier is skype:unix:PATH, skype:dbus:[ADDRESS], skype:x11:[DISPLAY] or udp:IP:PORT"
+    )]
     Unknown,
     #[error("skype:unix: is followed by the path of Skype's socket")]
     NoPath,
@@ -95,6 +109,8 @@ pub(crate) enum ParseCarrierError {
         "skype:dbus: is followed by a bus's address, such as unix:path=/run/bus, or by nothing"
     )]
     Bus,
+    #[error("skype:x11: is followed by a display, such as :0, or by nothing")]
+    Display,
     #[error("udp: is followed by the local IP:PORT to bind")]
     Address,
 }
@@ -121,9 +137,12 @@ pub(crate) async fn attach_client(
         for (key, ways) in bridges.iter().zip(&mut ways) {
             let attachment = match (&first, spec) {
                 (Some(first), CarrierSpec::Udp(_)) => Arc::clone(first),
-                (Some(first), CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_)) => {
-                    Arc::new(attach(endpoint, spec, key).await?.of_login(first.login()))
-                }
+                (
+                    Some(first),
+                    CarrierSpec::SkypeUnix(_)
+                    | CarrierSpec::SkypeDbus(_)
+                    | CarrierSpec::SkypeX11(_),
+                ) => Arc::new(attach(endpoint, spec, key).await?.of_login(first.login())),
                 (None, _) => Arc::new(attach(endpoint, spec, key).await?),
             };
             first.get_or_insert_with(|| Arc::clone(&attachment));
@@ -144,7 +163,7 @@ async fn attach(
     let opener = Opener { spec: spec.clone(), bridge: *bridge, bound: OnceLock::new() };
     let attached = Attachment::new(endpoint, opener).await;
     attached.map_err(|error| coded(exit_of(&error), error)).with_context(|| match spec {
-        CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_) => {
+        CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_) | CarrierSpec::SkypeX11(_) => {
             format!("cannot attach to Skype at {spec}")
         }
         CarrierSpec::Udp(_) => format!("cannot bind {spec}: is the port in use?"),
@@ -179,6 +198,11 @@ impl Opener {
                 let attached = SkypeCarrier::attach_dbus(address.as_deref(), app).await;
                 Box::new(attached.map_err(skype_error)?)
             }
+            CarrierSpec::SkypeX11(display) => {
+                let app = app_name(self.bridge.octets());
+                let attached = SkypeCarrier::attach_x11(display.as_deref(), app).await;
+                Box::new(attached.map_err(skype_error)?)
+            }
             CarrierSpec::Udp(addr) => Box::new(self.bind(*addr)?),
         })
     }
@@ -196,7 +220,9 @@ impl Opener {
 impl Attach for Opener {
     fn name(&self) -> &str {
         match self.spec {
-            CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_) => "Skype",
+            CarrierSpec::SkypeUnix(_) | CarrierSpec::SkypeDbus(_) | CarrierSpec::SkypeX11(_) => {
+                "Skype"
+            }
             CarrierSpec::Udp(_) => "the UDP socket",
         }
     }

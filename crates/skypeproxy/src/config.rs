@@ -63,7 +63,7 @@ const CONFIG_VARIABLE: &str = "SKYPEPROXY_CONFIG";
 
 const NO_CARRIER: Missing = Missing {
     key: &CARRIER,
-    remedy: "no carrier: name one with --carrier skype:unix:PATH, --carrier skype:dbus: or --carrier udp:IP:PORT",
+    remedy: "no carrier: name one with --carrier skype:unix:PATH, --carrier skype:dbus:, --carrier skype:x11: or --carrier udp:IP:PORT",
 };
 const LOG_FORMAT: Key =
     Key { name: "log_format", flag: "--log-format", variable: "SKYPEPROXY_LOG_FORMAT" };

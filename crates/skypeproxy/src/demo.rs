@@ -7,9 +7,9 @@
 //! ```
 
 mod body;
-mod bus;
 mod check;
 mod far_end;
+mod places;
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use crate::args::{AttachBy, DemoArgs};
 use crate::carriers::{self, CarrierSpec};
 use crate::exit::{Exit, OrExit};
 use crate::{client, key_file, limits, log, signals};
-use bus::Bus;
 use far_end::FarEnd;
+use places::{Bus, Display};
 
 /// The two logins of the demo.
 const CLIENT: &str = "demo.client";
@@ -46,7 +46,7 @@ async fn run_all(args: DemoArgs) -> anyhow::Result<()> {
     let far_end = FarEnd::start(args.seed).await?;
     let dir = tempfile::tempdir().context("cannot make a directory for the sockets")?;
     let mut config = overlay_config(&args, dir.path());
-    let buses = start_buses(&args, dir.path(), &mut config).await?;
+    let places = start_places(&args, dir.path(), &mut config).await?;
     let overlay = skype_emu::serve(&config).await.context("cannot run the overlay")?;
     let (bridge, client) = join(&config, &far_end).await?;
     log::say(&format!(
@@ -70,7 +70,7 @@ async fn run_all(args: DemoArgs) -> anyhow::Result<()> {
     client.await.context("the client failed")?;
     bridge.await.context("the bridge failed")?;
     overlay.shutdown().await;
-    drop(buses);
+    drop(places);
     outcome
 }
 
@@ -86,8 +86,10 @@ async fn run_check(
         report = check::run(&plan) => report,
         () = stop.cancelled() => anyhow::bail!("interrupted"),
     };
-    let lost = overlay.stats().iter().map(|route| route.datagrams_lost).sum();
-    let report = report?.with_lost(lost);
+    let stats = overlay.stats();
+    let lost = stats.iter().map(|route| route.datagrams_lost).sum();
+    let carried = stats.iter().map(|route| route.datagrams_out).sum();
+    let report = report?.with_datagrams(lost, carried);
     report.print(args.json)?;
     ensure!(report.ok, "the body is not the one that was sent");
     Ok(())
@@ -97,9 +99,10 @@ async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridg
     let key = key_file::random_key()?;
     // A key that no process had before this one: there is nothing that it might take twice.
     let identity = BridgeIdentity::new(key.clone(), Duration::ZERO);
-    let mut specs = config.logins.iter().map(|login| match &login.dbus {
-        Some(address) => CarrierSpec::SkypeDbus(Some(address.clone())),
-        None => CarrierSpec::SkypeUnix(login.socket.clone()),
+    let mut specs = config.logins.iter().map(|login| match (&login.dbus, &login.x11) {
+        (Some(address), _) => CarrierSpec::SkypeDbus(Some(address.clone())),
+        (None, Some(display)) => CarrierSpec::SkypeX11(Some(display.clone())),
+        (None, None) => CarrierSpec::SkypeUnix(login.socket.clone()),
     });
     let (client_spec, bridge_spec) =
         specs.next().zip(specs.next()).context("the demo has two logins")?;
@@ -118,21 +121,37 @@ async fn join(config: &OverlayConfig, far_end: &FarEnd) -> anyhow::Result<(Bridg
     Ok((Bridge::new(far, vec![bridge], forward), Client::new(session)))
 }
 
-/// A bus for each login, if they are to be attached to by one.
-async fn start_buses(
+/// What a login is attached to by, if it is no socket.
+#[derive(Debug)]
+#[expect(dead_code, reason = "they are kept for what their end does")]
+enum Place {
+    Bus(Bus),
+    Display(Display),
+}
+
+/// A bus or a display for each login, if they are to be attached to by one.
+async fn start_places(
     args: &DemoArgs,
     dir: &std::path::Path,
     config: &mut OverlayConfig,
-) -> anyhow::Result<Vec<Bus>> {
-    let mut buses = Vec::new();
-    if args.attach == AttachBy::Dbus {
-        for login in &mut config.logins {
-            let bus = Bus::start(&dir.join(format!("{}.bus", login.name))).await?;
-            login.dbus = Some(bus.address.clone());
-            buses.push(bus);
+) -> anyhow::Result<Vec<Place>> {
+    let mut places = Vec::new();
+    for login in &mut config.logins {
+        match args.attach {
+            AttachBy::Unix => {}
+            AttachBy::Dbus => {
+                let bus = Bus::start(&dir.join(format!("{}.bus", login.name))).await?;
+                login.dbus = Some(bus.address.clone());
+                places.push(Place::Bus(bus));
+            }
+            AttachBy::X11 => {
+                let display = Display::start().await?;
+                login.x11 = Some(display.name.clone());
+                places.push(Place::Display(display));
+            }
         }
     }
-    Ok(buses)
+    Ok(places)
 }
 
 fn overlay_config(args: &DemoArgs, dir: &std::path::Path) -> OverlayConfig {

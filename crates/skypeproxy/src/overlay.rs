@@ -32,6 +32,9 @@ pub(crate) async fn run(args: OverlayArgs) -> anyhow::Result<()> {
         if let Some(bus) = &login.dbus {
             log::give(&format!("login {} at skype:dbus:{bus}", login.name));
         }
+        if let Some(display) = &login.x11 {
+            log::give(&format!("login {} at skype:x11:{display}", login.name));
+        }
     }
     loop {
         tokio::select! {

@@ -5,7 +5,7 @@ mod common;
 
 use common::run;
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "ok",
     "bytes",
     "seconds",
@@ -15,6 +15,7 @@ const NAMES: [&str; 10] = [
     "ping_ms",
     "base_rtt_ms",
     "datagrams_lost",
+    "datagrams_per_s",
     "seed",
 ];
 

@@ -15,6 +15,7 @@ mod handshake;
 mod input;
 mod link;
 mod probe;
+mod session;
 mod text;
 mod wire;
 
@@ -22,6 +23,7 @@ pub use connection::live_connection;
 pub use handshake::{handshake_bridge, handshake_client};
 pub use link::adversarial_link;
 pub use probe::probe;
+pub use session::{skype_pieces, skype_session};
 pub use text::{armour, skype_line, socks_split, tunnel_open};
 pub use wire::{frame, packet};
 
@@ -29,7 +31,7 @@ pub use wire::{frame, packet};
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("adversarial_link", adversarial_link),
     ("armour", armour),
     ("frame", frame),
@@ -39,6 +41,8 @@ pub const TARGETS: [(&str, Target); 11] = [
     ("packet", packet),
     ("probe", probe),
     ("skype_line", skype_line),
+    ("skype_pieces", skype_pieces),
+    ("skype_session", skype_session),
     ("socks_split", socks_split),
     ("tunnel_open", tunnel_open),
 ];

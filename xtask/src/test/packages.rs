@@ -17,11 +17,13 @@ const NEEDED: &[(&str, &str)] = &[
     ("mount", "mount"),
     ("dbus-daemon", "dbus-daemon"),
     ("gdbus", "libglib2.0-bin"),
+    ("Xvfb", "xvfb"),
     ("/usr/bin/python3", "python3"),
 ];
 
 /// What the clients of the time, in little, import from the system's Python.
-const MODULES: &[(&str, &str)] = &[("dbus", "python3-dbus"), ("gi", "python3-gi")];
+const MODULES: &[(&str, &str)] =
+    &[("dbus", "python3-dbus"), ("gi", "python3-gi"), ("Xlib", "python3-xlib")];
 
 /// Sees to it that every program in [`NEEDED`] is there.
 pub(super) fn ensure() -> Result<Run> {

@@ -1,29 +1,22 @@
 //! The API over D-Bus, for a client program: `Invoke` to Skype, `Notify` from it, in one ordered stream.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroU32;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio_util::sync::PollSender;
 use tracing::{debug, trace};
 use zbus::message::{Flags, Message, Type};
 use zbus::{Connection, MessageStream};
 
 use super::TrySendError;
+use super::queued::{Ends, Queued};
 use crate::dbus::{
     CLIENT_INTERFACE, CLIENT_PATH, INTERFACE, INVOKE, NOTIFY, OwnerChange, PATH, SERVICE, reply,
 };
 use crate::line::check_text;
-
-/// Lines either way that may wait.
-pub const LINES_MAX: usize = 256;
 
 /// Commands that Skype has not returned from. A user who is asked for consent keeps one open.
 pub const INVOKES_MAX: usize = 1024;
@@ -38,14 +31,7 @@ const BUS_PATH: &str = "/org/freedesktop/DBus";
 /// when Skype leaves the bus, or the bus is gone: attach again then, after a second.
 #[derive(Debug)]
 pub struct DbusAttach {
-    incoming: mpsc::Receiver<String>,
-    outgoing: PollSender<String>,
-    /// There is room for a line.
-    has_room: bool,
-    /// What `poll_recv` gave last.
-    line: String,
-    nonsense: Arc<AtomicU64>,
-    task: JoinHandle<()>,
+    queue: Queued,
 }
 
 /// No Skype could be reached over a bus.
@@ -94,26 +80,11 @@ pub async fn connect(address: Option<&str>) -> Result<DbusAttach, ConnectError> 
         }
         Err(source) => return Err(failed(source)),
     };
-    let (heard, incoming) = mpsc::channel(LINES_MAX);
-    let (outgoing, said) = mpsc::channel(LINES_MAX);
-    let nonsense = Arc::new(AtomicU64::new(0));
-    let driver = Driver {
-        connection,
-        stream,
-        owner,
-        heard,
-        said,
-        invoked: BTreeMap::new(),
-        nonsense: Arc::clone(&nonsense),
-    };
-    Ok(DbusAttach {
-        incoming,
-        outgoing: PollSender::new(outgoing),
-        has_room: false,
-        line: String::new(),
-        nonsense,
-        task: tokio::spawn(driver.run()),
-    })
+    let (queue, ends) = Queued::new();
+    let driver = Driver { connection, stream, owner, ends, invoked: BTreeSet::new() };
+    // It ends when the queue is dropped, after what was said last.
+    tokio::spawn(driver.run());
+    Ok(DbusAttach { queue })
 }
 
 async fn call_bus(
@@ -127,33 +98,20 @@ async fn call_bus(
 impl DbusAttach {
     /// The next message; `None` when Skype is gone.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<&str>> {
-        self.incoming.poll_recv(cx).map(|line| {
-            self.line = line?;
-            Some(self.line.as_str())
-        })
+        self.queue.poll_recv(cx)
     }
 
     /// [`poll_recv`](Self::poll_recv) as a future.
     pub async fn recv(&mut self) -> Option<String> {
-        self.incoming.recv().await
+        self.queue.recv().await
     }
 
-    /// Gives a line to the bus.
+    /// Gives a line to the bus, which would hang up on who sent a NUL.
     ///
     /// # Errors
     /// [`TrySendError`] when it was not taken.
     pub fn try_send(&mut self, line: &str) -> Result<(), TrySendError> {
-        // The daemon would hang up on who sends a NUL.
-        if check_text(line).is_err() {
-            return Err(TrySendError::Line);
-        }
-        match self.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Err(TrySendError::Closed),
-            Poll::Pending => return Err(TrySendError::Full),
-        }
-        self.has_room = false;
-        self.outgoing.send_item(line.to_owned()).map_err(|_| TrySendError::Closed)
+        self.queue.try_send(line)
     }
 
     /// Ready when another line is taken.
@@ -161,27 +119,13 @@ impl DbusAttach {
     /// # Errors
     /// Skype is gone.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.has_room {
-            return Poll::Ready(Ok(()));
-        }
-        let reserved = std::task::ready!(self.outgoing.poll_reserve(cx));
-        self.has_room = reserved.is_ok();
-        Poll::Ready(reserved.map_err(|_| io::ErrorKind::BrokenPipe.into()))
+        self.queue.poll_ready(cx)
     }
 
     /// Messages of the bus that were for us and meant nothing.
     #[must_use]
     pub fn nonsense(&self) -> u64 {
-        self.nonsense.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for DbusAttach {
-    fn drop(&mut self) {
-        // What was said last still goes out: the task ends when its queue is empty and closed.
-        if self.incoming.is_closed() {
-            self.task.abort();
-        }
+        self.queue.nonsense()
     }
 }
 
@@ -191,11 +135,9 @@ struct Driver {
     stream: MessageStream,
     /// Skype's own name: one that is started anew has another, and is sent nothing that was for the old one.
     owner: String,
-    heard: mpsc::Sender<String>,
-    said: mpsc::Receiver<String>,
+    ends: Ends,
     /// Calls that have not returned, by serial. Never more than [`INVOKES_MAX`].
-    invoked: BTreeMap<NonZeroU32, ()>,
-    nonsense: Arc<AtomicU64>,
+    invoked: BTreeSet<NonZeroU32>,
 }
 
 /// What a message of the bus meant.
@@ -212,7 +154,7 @@ impl Driver {
             let may_say = self.invoked.len() < INVOKES_MAX;
             let next = std::future::poll_fn(|cx| Pin::new(&mut self.stream).poll_next(cx));
             tokio::select! {
-                line = self.said.recv(), if may_say => {
+                line = self.ends.said.recv(), if may_say => {
                     let Some(line) = line else { return };
                     if let Err(error) = self.invoke(&line).await {
                         debug!(%error, "the bus is gone");
@@ -226,11 +168,11 @@ impl Driver {
                     };
                     match meant {
                         Meant::Line(line) if check_text(&line).is_ok() => {
-                            if self.heard.send(line).await.is_err() {
+                            if self.ends.inlet.lines.send(line).await.is_err() {
                                 return;
                             }
                         }
-                        Meant::Line(_) => self.count(),
+                        Meant::Line(_) => self.ends.inlet.count(),
                         Meant::Nothing => {}
                         Meant::End => return,
                     }
@@ -244,13 +186,13 @@ impl Driver {
             .destination(self.owner.as_str())
             .interface(INTERFACE)
             .build(&line)?;
-        self.invoked.insert(call.primary_header().serial_num(), ());
+        self.invoked.insert(call.primary_header().serial_num());
         self.connection.send(&call).await
     }
 
     async fn read(&mut self, message: &Message) -> Meant {
         let header = message.header();
-        let answers = header.reply_serial().filter(|serial| self.invoked.remove(serial).is_some());
+        let answers = header.reply_serial().filter(|serial| self.invoked.remove(serial));
         match message.message_type() {
             Type::MethodCall => self.serve(message).await,
             Type::MethodReturn if answers.is_some() => {
@@ -310,11 +252,7 @@ impl Driver {
     }
 
     fn nothing(&self) -> Meant {
-        self.count();
+        self.ends.inlet.count();
         Meant::Nothing
-    }
-
-    fn count(&self) {
-        self.nonsense.fetch_add(1, Ordering::Relaxed);
     }
 }

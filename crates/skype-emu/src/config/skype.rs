@@ -13,7 +13,7 @@ const VERSION: &str = "2.2.0.35";
 const RECORDED_OCTETS: u64 = 22;
 
 /// The ways of every Skype of an overlay.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SkypeConfig {
     /// What GET SKYPEVERSION answers.
@@ -30,6 +30,10 @@ pub struct SkypeConfig {
     pub news_first: bool,
     /// On D-Bus, calls return nothing and every reply comes as a notification does.
     pub empty_returns: bool,
+    /// On X11, the share of messages of which a piece is lost, and that of which two pieces are swapped.
+    pub pieces_lost: f64,
+    /// See `pieces_lost`.
+    pub pieces_swapped: f64,
     /// How long SEARCH USERS asks the network, in milliseconds; ten seconds were recorded.
     pub search_ms: u64,
     /// How long the user looks at the window that SET SILENT_MODE ON opens, in milliseconds; 4.5 s were recorded.
@@ -101,6 +105,8 @@ impl Default for SkypeConfig {
             sending: SendingForm::default(),
             news_first: false,
             empty_returns: false,
+            pieces_lost: 0.0,
+            pieces_swapped: 0.0,
             search_ms: 0,
             confirm_ms: 0,
             idle_s: 480,
@@ -118,6 +124,8 @@ impl SkypeConfig {
             return Err(ConfigError::Text { key: "skype.version".to_owned(), at });
         }
         range("skype.protocol", self.protocol, 1..=PROTOCOL_MAX)?;
+        range("skype.pieces_lost", self.pieces_lost, 0.0..=1.0)?;
+        range("skype.pieces_swapped", self.pieces_swapped, 0.0..=1.0)?;
         range("skype.search_ms", self.search_ms, 0..=3_600_000)?;
         range("skype.confirm_ms", self.confirm_ms, 0..=3_600_000)?;
         range("skype.idle_s", self.idle_s, 1..=86_400)

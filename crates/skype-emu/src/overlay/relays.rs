@@ -201,7 +201,7 @@ impl Relays {
 }
 
 /// From 0 to below 1, by `seed` and `number` alone.
-pub(super) fn luck(seed: u64, number: u64) -> f64 {
+pub(crate) fn luck(seed: u64, number: u64) -> f64 {
     let drawn = u32::try_from(scramble(scramble(seed) ^ number) >> 32).unwrap_or(u32::MAX);
     f64::from(drawn) / 4_294_967_296.0
 }

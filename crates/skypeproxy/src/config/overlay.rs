@@ -112,6 +112,9 @@ impl OverlaySettings {
         if let Some(bus) = &login.dbus {
             pair("dbus", bus.to_toml());
         }
+        if let Some(display) = &login.x11 {
+            pair("x11", display.to_toml());
+        }
         pair("consent", login.consent.to_toml());
         pair("consent_ms", login.consent_ms.to_toml());
     }
@@ -167,8 +170,8 @@ fn login(table: &mut Table<'_>) -> Option<LoginConfig> {
     let (name, socket) = (table.required("name"), table.required("socket"));
     let consent = table.value("consent").unwrap_or_default();
     let consent_ms = table.value("consent_ms").unwrap_or_default();
-    let dbus = table.value("dbus");
-    Some(LoginConfig { name: name?, socket: socket?, dbus, consent, consent_ms })
+    let (dbus, x11) = (table.value("dbus"), table.value("x11"));
+    Some(LoginConfig { name: name?, socket: socket?, dbus, x11, consent, consent_ms })
 }
 
 fn link(table: &mut Table<'_>) -> LinkConfig {

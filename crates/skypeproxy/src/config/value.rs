@@ -100,8 +100,7 @@ pub(crate) fn listed<T: Value>(values: &[T]) -> Option<String> {
 }
 
 impl Value for CarrierSpec {
-    const EXPECTED: &'static str =
-        "a carrier, \"skype:unix:PATH\", \"skype:dbus:[ADDRESS]\" or \"udp:IP:PORT\"";
+    const EXPECTED: &'static str = "a carrier, \"skype:unix:PATH\", \"skype:dbus:[ADDRESS]\", \"skype:x11:[DISPLAY]\" or \"udp:IP:PORT\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error| {
@@ -115,7 +114,9 @@ impl Value for CarrierSpec {
     fn to_toml(&self) -> Option<String> {
         match self {
             Self::SkypeUnix(path) => Some(quoted(&format!("skype:unix:{}", path.to_str()?))),
-            Self::SkypeDbus(_) | Self::Udp(_) => Some(quoted(&self.to_string())),
+            Self::SkypeDbus(_) | Self::SkypeX11(_) | Self::Udp(_) => {
+                Some(quoted(&self.to_string()))
+            }
         }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Report {
     ping_ms: Percentiles,
     base_rtt_ms: u64,
     datagrams_lost: u64,
+    /// What came out of the overlay in either direction, while the body was fetched.
+    datagrams_per_s: f64,
     seed: u64,
 }
 
@@ -81,14 +83,16 @@ pub(crate) async fn run(plan: &Plan<'_>) -> anyhow::Result<Report> {
         ping_ms: percentiles(&pings),
         base_rtt_ms: args.rtt,
         datagrams_lost: 0,
+        datagrams_per_s: 0.0,
         seed: args.seed,
     })
 }
 
 impl Report {
-    /// The report with what the relay lost.
-    pub(crate) fn with_lost(mut self, datagrams_lost: u64) -> Self {
-        self.datagrams_lost = datagrams_lost;
+    /// The report with what the relay lost and what it carried.
+    pub(crate) fn with_datagrams(mut self, lost: u64, carried: u64) -> Self {
+        self.datagrams_lost = lost;
+        self.datagrams_per_s = rounded(float(carried) / self.seconds, 1);
         self
     }
 
@@ -112,7 +116,10 @@ impl Report {
             "requests        p50 {p50:.0} ms, p95 {p95:.0} ms, p99 {p99:.0} ms; round trip {} ms",
             self.base_rtt_ms
         ));
-        log::give(&format!("datagrams lost  {}", self.datagrams_lost));
+        log::give(&format!(
+            "datagrams       {:.0} a second, {} lost",
+            self.datagrams_per_s, self.datagrams_lost
+        ));
         Ok(())
     }
 }

@@ -146,7 +146,7 @@ impl Script {
         let logins = self.logins.iter().map(|login| {
             let (consent, consent_ms) = self.consent(*login);
             let (name, socket) = (login.to_string(), login.as_str().into());
-            LoginConfig { name, socket, dbus: None, consent, consent_ms }
+            LoginConfig { name, socket, dbus: None, x11: None, consent, consent_ms }
         });
         let stuck = self.backlogs().into_iter().map(|(me, _, stream, _)| (me, stream.user));
         let lost = LinkConfig { loss: Some(1.0), ..LinkConfig::default() };

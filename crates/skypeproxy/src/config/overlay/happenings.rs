@@ -67,6 +67,8 @@ pub(super) fn skype(table: &mut Table<'_>) -> SkypeConfig {
         sending: table.value("sending").unwrap_or(default.sending),
         news_first: table.value("news_first").unwrap_or(default.news_first),
         empty_returns: table.value("empty_returns").unwrap_or(default.empty_returns),
+        pieces_lost: table.value("pieces_lost").unwrap_or(default.pieces_lost),
+        pieces_swapped: table.value("pieces_swapped").unwrap_or(default.pieces_swapped),
         search_ms: table.value("search_ms").unwrap_or(default.search_ms),
         confirm_ms: table.value("confirm_ms").unwrap_or(default.confirm_ms),
         idle_s: table.value("idle_s").unwrap_or(default.idle_s),
@@ -161,7 +163,7 @@ pub(super) fn print(
     }
 }
 
-fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 13] {
+fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 15] {
     [
         ("version", skype.version.to_toml()),
         ("protocol", u64::from(skype.protocol).to_toml()),
@@ -170,6 +172,8 @@ fn skype_pairs(skype: &SkypeConfig) -> [(&'static str, Option<String>); 13] {
         ("sending", skype.sending.to_toml()),
         ("news_first", skype.news_first.to_toml()),
         ("empty_returns", skype.empty_returns.to_toml()),
+        ("pieces_lost", skype.pieces_lost.to_toml()),
+        ("pieces_swapped", skype.pieces_swapped.to_toml()),
         ("search_ms", skype.search_ms.to_toml()),
         ("confirm_ms", skype.confirm_ms.to_toml()),
         ("idle_s", skype.idle_s.to_toml()),
