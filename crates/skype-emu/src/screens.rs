@@ -72,14 +72,14 @@ enum State {
 /// A marked display, between two threads.
 #[derive(Debug)]
 struct Place {
-    heard: mpsc::Receiver<From>,
+    heard: mpsc::Receiver<Told>,
     /// Dropped, it ends the threads.
     said: mpsc::Sender<(u32, Vec<Piece>)>,
 }
 
 /// What a display tells.
 #[derive(Debug)]
-enum From {
+enum Told {
     Line { window: u32, text: String },
     Gone(u32),
 }
@@ -133,7 +133,7 @@ impl Screens {
                 let Poll::Ready(heard) = place.heard.poll_recv(cx) else { break };
                 any = true;
                 match heard {
-                    Some(From::Line { window, text }) => {
+                    Some(Told::Line { window, text }) => {
                         let known = offer.programs.get(&window).copied();
                         let client = known.map_or_else(|| overlay.attach(login).ok(), Some);
                         let Some(client) = client else { continue };
@@ -141,7 +141,7 @@ impl Screens {
                         self.programs.insert(client, (login, window));
                         take(overlay, client, &text);
                     }
-                    Some(From::Gone(window)) => {
+                    Some(Told::Gone(window)) => {
                         if let Some(client) = offer.programs.remove(&window) {
                             overlay.detach(client);
                             self.programs.remove(&client);
@@ -251,7 +251,7 @@ impl Place {
     }
 }
 
-fn read(screen: &Screen, hears: &mpsc::Sender<From>) {
+fn read(screen: &Screen, hears: &mpsc::Sender<Told>) {
     let mut joiner = Joiner::default();
     let mut watched = BTreeMap::new();
     loop {
@@ -264,11 +264,11 @@ fn read(screen: &Screen, hears: &mpsc::Sender<From>) {
                     watched.remove(&from);
                     continue;
                 }
-                From::Line { window: from, text }
+                Told::Line { window: from, text }
             }
             Ok(Heard::WindowGone(window)) => {
                 watched.remove(&window);
-                From::Gone(window)
+                Told::Gone(window)
             }
             Ok(Heard::Dropped | Heard::InstanceChanged) => continue,
             Ok(Heard::Stopped) | Err(_) => return,

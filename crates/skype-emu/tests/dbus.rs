@@ -28,7 +28,7 @@ impl Bus {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("dbus-daemon is needed: apt-get install dbus-daemon");
+            .expect("dbus-daemon is needed: apt-get install dbus");
         let mut address = String::new();
         BufReader::new(daemon.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
         assert!(address.starts_with("unix:path="), "{address}");

@@ -24,7 +24,7 @@ impl Bus {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("dbus-daemon is needed: apt-get install dbus-daemon");
+            .expect("dbus-daemon is needed: apt-get install dbus");
         let mut told = String::new();
         BufReader::new(daemon.stdout.as_mut().unwrap()).read_line(&mut told).unwrap();
         assert!(told.starts_with("unix:path="), "{told}");

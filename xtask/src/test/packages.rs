@@ -15,7 +15,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
     ("mount", "mount"),
-    ("dbus-daemon", "dbus-daemon"),
+    ("dbus-daemon", "dbus"),
     ("gdbus", "libglib2.0-bin"),
     ("Xvfb", "xvfb"),
     ("/usr/bin/python3", "python3"),

@@ -25,7 +25,7 @@ impl Bus {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .context("cannot start dbus-daemon: install it (package dbus-daemon, or dbus)")?;
+            .context("cannot start dbus-daemon: install it (package dbus)")?;
         let stdout = daemon.stdout.take().context("a daemon without its output")?;
         let told = BufReader::new(stdout).lines().next_line().await?;
         let address = told.filter(|address| address.starts_with("unix:path="));
