@@ -25,11 +25,11 @@ pub(super) struct Queued {
     nonsense: Arc<AtomicU64>,
 }
 
-/// The other half.
+/// The other half. Dropped, it takes no more before it says that nothing more comes.
 #[derive(Debug)]
 pub(super) struct Ends {
-    pub(super) inlet: Inlet,
     pub(super) said: mpsc::Receiver<String>,
+    pub(super) inlet: Inlet,
 }
 
 /// Where what was heard goes in.
@@ -44,7 +44,7 @@ impl Queued {
         let (lines, incoming) = mpsc::channel(LINES_MAX);
         let (outgoing, said) = mpsc::channel(LINES_MAX);
         let nonsense = Arc::new(AtomicU64::new(0));
-        let ends = Ends { inlet: Inlet { lines, nonsense: Arc::clone(&nonsense) }, said };
+        let ends = Ends { said, inlet: Inlet { lines, nonsense: Arc::clone(&nonsense) } };
         let (outgoing, line) = (PollSender::new(outgoing), String::new());
         (Self { incoming, outgoing, has_room: false, line, nonsense }, ends)
     }
