@@ -169,14 +169,7 @@ impl Overlay {
             self.drop_streams(caller.login);
         }
         if shown(before) != shown(status) {
-            let all: Vec<UserHandle> = self.logins.keys().copied().collect();
-            for other in all {
-                let mut seen = self.friends(other).filter(|(user, _)| *user == caller.login);
-                if let Some((user, status)) = seen.next() {
-                    drop(seen);
-                    self.notify(other, &online_status(user, status));
-                }
-            }
+            self.show_to_contacts(caller.login);
         }
         Ok(())
     }

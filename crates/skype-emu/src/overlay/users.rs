@@ -12,8 +12,8 @@ use crate::config::{ContactConfig, ContactRule, OverlayConfig, handles};
 /// What everybody thinks of everybody else.
 #[derive(Debug)]
 pub(super) struct Contacts {
-    /// What a login knows of another that it never dealt with.
-    strangers: BuddyStatus,
+    /// What a login thinks of another that it never dealt with.
+    stranger: Contact,
     /// By who it is that thinks, and of whom.
     of: BTreeMap<(UserHandle, UserHandle), Contact>,
     /// Whose users accept whoever asks.
@@ -35,14 +35,14 @@ struct Contact {
 impl Contacts {
     pub(super) fn new(config: &OverlayConfig) -> Self {
         let mut contacts = Self {
-            strangers: BuddyStatus::Contact,
+            stranger: Contact::new(BuddyStatus::Contact),
             of: BTreeMap::new(),
             accept: handles("skype.accepts", &config.skype.accepts).unwrap_or_default(),
         };
         if config.skype.contacts == ContactRule::Everybody {
             return contacts;
         }
-        contacts.strangers = BuddyStatus::Never;
+        contacts.stranger = Contact::new(BuddyStatus::Never);
         for ContactConfig { logins: [one, other] } in &config.contacts {
             let (Ok(one), Ok(other)) = (one.parse(), other.parse()) else { continue };
             for pair in [(one, other), (other, one)] {
@@ -52,19 +52,22 @@ impl Contacts {
         contacts
     }
 
-    fn of(&self, user: UserHandle, other: UserHandle) -> Contact {
-        let known = self.of.get(&(user, other)).cloned();
-        known.unwrap_or_else(|| Contact::new(self.strangers))
+    fn of(&self, user: UserHandle, other: UserHandle) -> &Contact {
+        self.of.get(&(user, other)).unwrap_or(&self.stranger)
     }
 
     fn of_mut(&mut self, user: UserHandle, other: UserHandle) -> &mut Contact {
-        self.of.entry((user, other)).or_insert_with(|| Contact::new(self.strangers))
+        self.of.entry((user, other)).or_insert_with(|| self.stranger.clone())
+    }
+
+    /// Whether `other` is in the contact list of `user`.
+    fn lists(&self, user: UserHandle, other: UserHandle) -> bool {
+        self.of(user, other).buddy == BuddyStatus::Contact
     }
 
     /// Whether each is in the other's list and neither blocks the other.
     pub(super) fn is_mutual(&self, one: UserHandle, other: UserHandle) -> bool {
-        let is = |one, other| self.of(one, other).buddy == BuddyStatus::Contact;
-        is(one, other) && is(other, one)
+        self.lists(one, other) && self.lists(other, one)
     }
 
     /// Whether `user` hears nothing of `other`.
@@ -136,7 +139,7 @@ impl Overlay {
         let value = match property.to_ascii_uppercase().as_str() {
             "HANDLE" => user.to_string(),
             "FULLNAME" | "MOOD_TEXT" | "ABOUT" => String::new(),
-            "DISPLAYNAME" => contact.display_name,
+            "DISPLAYNAME" => contact.display_name.clone(),
             "ONLINESTATUS" => self.seen_as(caller, user).to_string(),
             "BUDDYSTATUS" if exists => contact.buddy.to_string(),
             "BUDDYSTATUS" => BuddyStatus::Never.to_string(),
@@ -222,6 +225,13 @@ impl Overlay {
         self.show(other, user);
     }
 
+    /// Tells everybody whose contact `user` is what they see of them now.
+    pub(super) fn show_to_contacts(&mut self, user: UserHandle) {
+        let lists = |other: &UserHandle| self.contacts.lists(*other, user);
+        let told: Vec<UserHandle> = self.others(user).filter(lists).collect();
+        told.into_iter().for_each(|other| self.show(user, other));
+    }
+
     /// Tells `to` what it sees of `user` now.
     fn show(&mut self, user: UserHandle, to: UserHandle) {
         let status = self.seen_as(to, user);
@@ -248,8 +258,7 @@ impl Overlay {
         &self,
         login: UserHandle,
     ) -> impl Iterator<Item = (UserHandle, UserStatus)> {
-        let is_buddy =
-            move |other: &UserHandle| self.contacts.of(login, *other).buddy == BuddyStatus::Contact;
+        let is_buddy = move |other: &UserHandle| self.contacts.lists(login, *other);
         self.others(login).filter(is_buddy).map(move |user| (user, self.seen_as(login, user)))
     }
 
