@@ -46,7 +46,7 @@ pub(super) fn few(seeds: u64) -> BTreeMap<String, (f64, bool)> {
     let missed = |row: &availability::Row| (86_400.0 * (1.0 - row.availability.0)).round();
     let days = days.iter().map(|row| {
         (
-            format!("{}, {} paths: seconds without service", row.name, row.paths),
+            format!("{}, {}: seconds without service", row.name, paths(row.paths)),
             (missed(row), false),
         )
     });
@@ -55,7 +55,7 @@ pub(super) fn few(seeds: u64) -> BTreeMap<String, (f64, bool)> {
     rows.chain(days).collect()
 }
 
-/// Whether the pages have a place for everything: to be asked before hours are spent on it.
+/// Whether the pages have a place for everything: to be asked before minutes are spent on it.
 pub(super) fn check_pages(docs: &Path) -> io::Result<()> {
     let names = |names: &[&'static str]| names.iter().map(|name| (*name, String::new())).collect();
     filled(docs, MANY, &names(&OF_MANY))?;

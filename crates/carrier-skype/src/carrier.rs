@@ -50,8 +50,7 @@ impl SkypeCarrier {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn attach_unix(path: &Path, app: AppName) -> Result<Self, AttachError> {
-        let program = ProgramName::new(PROGRAM_DEFAULT).expect("it is one short word");
-        Self::attach_unix_as(path, program, app).await
+        Self::attach_unix_as(path, program(), app).await
     }
 
     /// The same under another name in Skype's consent dialog.
@@ -85,13 +84,12 @@ impl SkypeCarrier {
     /// Outside a tokio runtime with I/O and time enabled.
     #[cfg(feature = "dbus")]
     pub async fn attach_dbus(address: Option<&str>, app: AppName) -> Result<Self, AttachError> {
-        let program = ProgramName::new(PROGRAM_DEFAULT).expect("it is one short word");
         let attach = async {
             let attach = skype_api::attach::dbus::connect(address).await?;
             Ok(Attach::Dbus(attach))
         };
         let at = address.unwrap_or("the session bus");
-        Self::attach(attach, at, SessionConfig::new(program, app)).await
+        Self::attach(attach, at, SessionConfig::new(program(), app)).await
     }
 
     /// Attaches to the Skype on this display, or on that of the environment, as [`PROGRAM_DEFAULT`].
@@ -103,7 +101,6 @@ impl SkypeCarrier {
     /// Outside a tokio runtime with I/O and time enabled.
     #[cfg(feature = "x11")]
     pub async fn attach_x11(display: Option<&str>, app: AppName) -> Result<Self, AttachError> {
-        let program = ProgramName::new(PROGRAM_DEFAULT).expect("it is one short word");
         let asked = display.map(str::to_owned);
         let attach = async {
             // Some round trips to the display, which may be far away.
@@ -112,7 +109,7 @@ impl SkypeCarrier {
             Ok(Attach::X11(attach.expect("connecting does not panic")?))
         };
         let at = display.unwrap_or("the environment's display");
-        Self::attach(attach, at, SessionConfig::new(program, app)).await
+        Self::attach(attach, at, SessionConfig::new(program(), app)).await
     }
 
     /// Reaches a Skype, and is let in by it.
@@ -264,6 +261,11 @@ impl Drop for SkypeCarrier {
             }
         }
     }
+}
+
+/// What the program is called if nothing else is said.
+fn program() -> ProgramName {
+    ProgramName::new(PROGRAM_DEFAULT).expect("it is one short word")
 }
 
 /// Attaching has no owner who says what time it is. Tokio's clock is the one that its timer obeys.
